@@ -36,3 +36,13 @@ pub trait Timer: Send + Sync {
     /// Disarms. A callback that already started may still be running.
     fn cancel(&self);
 }
+
+/// A counter that runs at a fixed rate off [`ClockType::Virtual`], such as RISC-V's `mtime`.
+pub trait TickCounter: Send + Sync {
+    /// The counter now.
+    fn ticks(&self) -> u64;
+    /// The time on [`ClockType::Virtual`] at which the counter reaches `ticks` (saturating).
+    fn deadline_ns(&self, ticks: u64) -> i64;
+    /// Ticks a second.
+    fn frequency_hz(&self) -> u64;
+}

@@ -13,7 +13,7 @@ pub mod runstate;
 
 pub use addr::{PhysAddr, VirtAddr};
 pub use chardev::{CharBackend, CharFrontend};
-pub use clock::{Clock, ClockType, Timer, TimerCallback, TimerService};
+pub use clock::{Clock, ClockType, TickCounter, Timer, TimerCallback, TimerService};
 pub use irq::{IrqLine, IrqSink};
 pub use memory::{AddressSpace, BusError, RamPage};
 pub use mmio::{AccessSize, MmioDevice};
