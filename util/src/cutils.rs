@@ -23,7 +23,11 @@ pub fn parse_size(text: &str, unit: u64) -> Option<u64> {
         _ if text.starts_with("0x") || text.starts_with("0X") => (text, 1),
         (end, suffix) => (&text[..end], suffix_scale(suffix)?),
     };
-    let scale = if text.starts_with("0x") || text.starts_with("0X") { unit } else { scale };
+    let scale = if text.starts_with("0x") || text.starts_with("0X") {
+        unit
+    } else {
+        scale
+    };
     match number.split_once('.') {
         None if number.starts_with("0x") || number.starts_with("0X") => {
             parse_u64(number)?.checked_mul(scale)

@@ -4,7 +4,7 @@
 //! **Architecture Invariant:** nothing here names a guest, a device or an accelerator.
 
 pub mod cutils;
-//pub mod log;
+pub mod log;
 pub mod main_loop;
 pub mod mmap_alloc;
 pub mod timer;

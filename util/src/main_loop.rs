@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
+use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use crate::timer::Timers;
 
@@ -54,9 +54,16 @@ impl MainLoop {
     /// A loop that nobody runs yet.
     pub fn new() -> Arc<Self> {
         let (sender, receiver) = unbounded();
-        let waker = Poster { sender: sender.clone() };
+        let waker = Poster {
+            sender: sender.clone(),
+        };
         let timers = Timers::new(move || waker.send(Event::Wake));
-        Arc::new(Self { timers, sender, receiver, quit: AtomicBool::new(false) })
+        Arc::new(Self {
+            timers,
+            sender,
+            receiver,
+            quit: AtomicBool::new(false),
+        })
     }
 
     /// The clocks and timers that this loop serves.
@@ -66,7 +73,9 @@ impl MainLoop {
 
     /// A handle that only posts.
     pub fn poster(&self) -> Poster {
-        Poster { sender: self.sender.clone() }
+        Poster {
+            sender: self.sender.clone(),
+        }
     }
 
     /// See [`Poster::post`].
@@ -89,17 +98,20 @@ impl MainLoop {
 
     /// One pass: waits for an event or a deadline (not longer than `limit`), runs what is there.
     pub fn iterate(&self, limit: Option<Duration>) {
-        let wait = [self.timers.time_to_wait(), limit].into_iter().flatten().min();
+        let wait = [self.timers.time_to_wait(), limit]
+            .into_iter()
+            .flatten()
+            .min();
         let first = match wait {
             None => self.receiver.recv().ok(),
-            Some(wait) => match self.receiver.recv_timeout(wait) {
-                Ok(event) => Some(event),
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-            },
+            Some(wait) => self.receiver.recv_timeout(wait).ok(),
         };
         if let Some(event) = first {
             Self::handle(event);
-            self.receiver.try_iter().take(EVENTS_PER_PASS_MAX - 1).for_each(Self::handle);
+            self.receiver
+                .try_iter()
+                .take(EVENTS_PER_PASS_MAX - 1)
+                .for_each(Self::handle);
         }
         self.timers.run_all_due();
     }
@@ -139,11 +151,15 @@ mod tests {
     #[test]
     fn an_earlier_deadline_wakes_the_loop() {
         let main_loop = MainLoop::new();
-        let far = main_loop.timers().new_timer(ClockType::Realtime, Box::new(|| ()));
+        let far = main_loop
+            .timers()
+            .new_timer(ClockType::Realtime, Box::new(|| ()));
         let now = main_loop.timers().now_ns(ClockType::Realtime);
         far.modify_ns(now + 3_600_000_000_000);
         let end = main_loop.clone();
-        let near = main_loop.timers().new_timer(ClockType::Realtime, Box::new(move || end.quit()));
+        let near = main_loop
+            .timers()
+            .new_timer(ClockType::Realtime, Box::new(move || end.quit()));
         let started = Instant::now();
         let other = std::thread::spawn(move || {
             std::thread::sleep(Duration::from_millis(5));
@@ -159,7 +175,9 @@ mod tests {
     fn virtual_timers_wait_for_the_clock_to_start() {
         let main_loop = MainLoop::new();
         let end = main_loop.clone();
-        let timer = main_loop.timers().new_timer(ClockType::Virtual, Box::new(move || end.quit()));
+        let timer = main_loop
+            .timers()
+            .new_timer(ClockType::Virtual, Box::new(move || end.quit()));
         timer.modify_ns(0);
         main_loop.iterate(Some(Duration::from_millis(1)));
         assert!(!main_loop.quit.load(Ordering::SeqCst));

@@ -99,8 +99,14 @@ impl Timers {
         now_ns: impl Fn() -> i64 + Send + Sync + 'static,
         notify: impl Fn() + Send + Sync + 'static,
     ) {
-        let source = VirtualSource { now_ns: Box::new(now_ns), notify: Box::new(notify) };
-        assert!(self.virtual_source.set(source).is_ok(), "virtual time has one source");
+        let source = VirtualSource {
+            now_ns: Box::new(now_ns),
+            notify: Box::new(notify),
+        };
+        assert!(
+            self.virtual_source.set(source).is_ok(),
+            "virtual time has one source"
+        );
     }
 
     /// Lets virtual time go on. Returns at once if it already does.
@@ -109,7 +115,8 @@ impl Timers {
         if frozen == RUNNING {
             return;
         }
-        self.virtual_offset_ns.store(self.monotonic_ns() - frozen, Ordering::Release);
+        self.virtual_offset_ns
+            .store(self.monotonic_ns() - frozen, Ordering::Release);
         self.virtual_frozen_ns.store(RUNNING, Ordering::Release);
         self.notify_list(ClockType::Virtual);
     }
@@ -124,7 +131,10 @@ impl Timers {
     /// an earlier one than this is armed.
     pub fn next_deadline_ns(&self, clock: ClockType) -> Option<i64> {
         let mut armed = self.list(clock).armed.lock();
-        let first = armed.by_deadline.first_key_value().map(|(&(deadline, _), _)| deadline);
+        let first = armed
+            .by_deadline
+            .first_key_value()
+            .map(|(&(deadline, _), _)| deadline);
         armed.announced_ns = first.unwrap_or(NEVER);
         first
     }
@@ -143,7 +153,10 @@ impl Timers {
 
     /// How long the main loop may wait before a deadline of one of its clocks; `None`: for ever.
     pub fn time_to_wait(&self) -> Option<Duration> {
-        CLOCKS.into_iter().filter_map(|clock| self.time_to_wait_for(clock)).min()
+        CLOCKS
+            .into_iter()
+            .filter_map(|clock| self.time_to_wait_for(clock))
+            .min()
     }
 
     /// Runs the callbacks that are due on the clocks that the main loop serves.
@@ -165,9 +178,16 @@ impl Timers {
         if !self.main_loop_serves(clock) {
             return None;
         }
-        let ns = self.next_deadline_ns(clock)?.saturating_sub(self.now_ns(clock)).max(0);
+        let ns = self
+            .next_deadline_ns(clock)?
+            .saturating_sub(self.now_ns(clock))
+            .max(0);
         let wait = Duration::from_nanos(ns as u64);
-        Some(if clock == ClockType::Host { wait.min(HOST_CLOCK_RECHECK) } else { wait })
+        Some(if clock == ClockType::Host {
+            wait.min(HOST_CLOCK_RECHECK)
+        } else {
+            wait
+        })
     }
 
     fn take_due(&self, clock: ClockType) -> Vec<Arc<TimerCell>> {
@@ -243,7 +263,10 @@ impl TimerService for Timers {
             due: AtomicBool::new(false),
         };
         let timers = self.this.upgrade().expect("`self` is alive, so its Arc is");
-        Arc::new(TimerHandle { timers, cell: Arc::new(cell) })
+        Arc::new(TimerHandle {
+            timers,
+            cell: Arc::new(cell),
+        })
     }
 }
 
@@ -263,7 +286,9 @@ impl TimerHandle {
         if deadline_ns == NEVER {
             return false;
         }
-        armed.by_deadline.insert((deadline_ns, cell.id), cell.clone());
+        armed
+            .by_deadline
+            .insert((deadline_ns, cell.id), cell.clone());
         let earlier = deadline_ns < armed.announced_ns;
         if earlier {
             // One wake-up is enough until the loop has looked.
@@ -362,7 +387,9 @@ mod tests {
             other.cancel();
             me.get().unwrap().modify_ns(0);
         });
-        own.set(timers.new_timer(ClockType::Virtual, callback)).ok().unwrap();
+        own.set(timers.new_timer(ClockType::Virtual, callback))
+            .ok()
+            .unwrap();
         own.get().unwrap().modify_ns(1);
         victim.modify_ns(2);
         now.store(10, Ordering::SeqCst);

@@ -27,7 +27,9 @@ impl Memory {
             return Err(full());
         }
         let start = start.cast::<u8>();
-        Ok(Self { host: start.wrapping_add(start.align_offset(BLOCK_ALIGN)) })
+        Ok(Self {
+            host: start.wrapping_add(start.align_offset(BLOCK_ALIGN)),
+        })
     }
 
     pub fn host(&self) -> *mut u8 {

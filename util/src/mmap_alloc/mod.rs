@@ -5,7 +5,10 @@
 //! zero at first, starts on a page, never moves, and lives until it is dropped. vCPUs write it
 //! while others read, so every access here is an atomic one of the host, and no Rust reference to
 //! its bytes exists.
-#![expect(unsafe_code, reason = "guest RAM is shared with vCPU threads and generated code")]
+#![expect(
+    unsafe_code,
+    reason = "guest RAM is shared with vCPU threads and generated code"
+)]
 
 use std::fmt;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
@@ -32,7 +35,11 @@ pub struct AllocError {
 impl fmt::Display for AllocError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mib = self.bytes as f64 / (1 << 20) as f64;
-        write!(f, "cannot get {mib} MiB of memory for the guest: {}", self.reason)
+        write!(
+            f,
+            "cannot get {mib} MiB of memory for the guest: {}",
+            self.reason
+        )
     }
 }
 
@@ -79,7 +86,9 @@ impl RamBlock {
 
     /// Copies out; false (and nothing done) if the range leaves the block.
     pub fn read(&self, offset: usize, buf: &mut [u8]) -> bool {
-        let Some(from) = self.range(offset, buf.len()) else { return false };
+        let Some(from) = self.range(offset, buf.len()) else {
+            return false;
+        };
         let head = words_apart(from, buf.len());
         let (start, rest) = buf.split_at_mut(head);
         let (words, end) = rest.as_chunks_mut::<8>();
@@ -101,7 +110,9 @@ impl RamBlock {
 
     /// Copies in; false (and nothing done) if the range leaves the block.
     pub fn write(&self, offset: usize, data: &[u8]) -> bool {
-        let Some(to) = self.range(offset, data.len()) else { return false };
+        let Some(to) = self.range(offset, data.len()) else {
+            return false;
+        };
         let (start, rest) = data.split_at(words_apart(to, data.len()));
         let (words, end) = rest.as_chunks::<8>();
         let mut at = offset;
@@ -110,7 +121,8 @@ impl RamBlock {
             at += 1;
         }
         for word in words {
-            self.word(at).store(u64::from_ne_bytes(*word), Ordering::Relaxed);
+            self.word(at)
+                .store(u64::from_ne_bytes(*word), Ordering::Relaxed);
             at += 8;
         }
         for byte in end {
@@ -156,10 +168,12 @@ impl RamBlock {
         unsafe {
             match size {
                 AccessSize::Byte => AtomicU8::from_ptr(at).store(value as u8, Ordering::Relaxed),
-                AccessSize::Half => AtomicU16::from_ptr(at.cast())
-                    .store((value as u16).to_le(), Ordering::Relaxed),
-                AccessSize::Word => AtomicU32::from_ptr(at.cast())
-                    .store((value as u32).to_le(), Ordering::Relaxed),
+                AccessSize::Half => {
+                    AtomicU16::from_ptr(at.cast()).store((value as u16).to_le(), Ordering::Relaxed)
+                }
+                AccessSize::Word => {
+                    AtomicU32::from_ptr(at.cast()).store((value as u32).to_le(), Ordering::Relaxed)
+                }
                 AccessSize::Double => {
                     AtomicU64::from_ptr(at.cast()).store(value.to_le(), Ordering::Relaxed);
                 }
@@ -181,7 +195,10 @@ impl RamBlock {
     }
 
     fn word(&self, offset: usize) -> &AtomicU64 {
-        let at = self.range(offset, 8).expect("the caller checked the range").cast::<u64>();
+        let at = self
+            .range(offset, 8)
+            .expect("the caller checked the range")
+            .cast::<u64>();
         assert!(at.is_aligned(), "words start where `words_apart` said");
         // SAFETY: eight aligned bytes inside the block, which outlives `self`'s borrow.
         unsafe { AtomicU64::from_ptr(at) }
@@ -219,14 +236,19 @@ mod tests {
         assert!(!block.read(usize::MAX, &mut [0; 2]));
         assert_eq!(block.load(15, AccessSize::Half), None);
         assert_eq!(block.store(16, AccessSize::Byte, 0), None);
-        assert_eq!(block.load(8, AccessSize::Double), Some(0x0101_0101_0101_0101));
+        assert_eq!(
+            block.load(8, AccessSize::Double),
+            Some(0x0101_0101_0101_0101)
+        );
     }
 
     #[test]
     fn loads_are_little_endian() {
         let block = RamBlock::alloc(16).unwrap();
         for offset in [0, 1, 3, 8] {
-            block.store(offset, AccessSize::Double, 0x8877_6655_4433_2211).unwrap();
+            block
+                .store(offset, AccessSize::Double, 0x8877_6655_4433_2211)
+                .unwrap();
             assert_eq!(block.load(offset, AccessSize::Byte), Some(0x11));
             assert_eq!(block.load(offset, AccessSize::Half), Some(0x2211));
             assert_eq!(block.load(offset, AccessSize::Word), Some(0x4433_2211));
@@ -236,7 +258,14 @@ mod tests {
 
     #[test]
     fn too_much_is_a_sentence() {
-        let Err(error) = RamBlock::alloc(u64::MAX) else { panic!("that cannot be") };
-        assert!(error.to_string().starts_with("cannot get 17592186044416 MiB"), "{error}");
+        let Err(error) = RamBlock::alloc(u64::MAX) else {
+            panic!("that cannot be")
+        };
+        assert!(
+            error
+                .to_string()
+                .starts_with("cannot get 17592186044416 MiB"),
+            "{error}"
+        );
     }
 }
