@@ -2,8 +2,9 @@
 //!
 //! `-d` items are for blocks of text about the guest (`enabled` is one atomic load, so that
 //! asking is free on hot paths); the `log` crate is for messages. Two targets join them:
-//! [`GUEST_ERRORS`] and [`UNIMP`] are `-d` items and message targets at once. Output goes to
-//! stderr or to `-D`'s file; one call writes one block, whole, whatever other threads do.
+//! [`GUEST_ERRORS`] and [`UNIMP`] are `-d` items and message targets at once. Messages at debug
+//! level there show only when `-d` asks; at warning level they show anyway, a few a second.
+//! Output goes to stderr or to `-D`'s file; one call writes one block, whole, whatever other threads do.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -53,6 +54,7 @@ items! {
 static ENABLED: AtomicU32 = AtomicU32::new(0);
 static FILTERED: AtomicBool = AtomicBool::new(false);
 static FILTER: Mutex<Vec<(u64, u64)>> = Mutex::new(Vec::new());
+static LOGGER: OnceLock<Logger> = OnceLock::new();
 static OUTPUT: Mutex<Option<File>> = Mutex::new(None);
 
 /// Whether `-d` asks for an item. One relaxed load.
@@ -121,8 +123,26 @@ pub fn items_help() -> String {
 
 /// Sets what is logged, replacing what was before.
 pub fn set_items(items: &[Item]) {
-    let mask = items.iter().fold(0, |mask, item| mask | 1 << *item as u32);
+    let mask = items
+        .iter()
+        .fold(0, |mask, item| mask | (1 << *item as u32));
     ENABLED.store(mask, Ordering::Relaxed);
+    update_max_level();
+}
+
+/// Devices say what the guest does wrong at debug level, so it must get past the `log` crate's
+/// own filter as soon as `-d` asks.
+fn update_max_level() {
+    let asked = enabled(Item::GuestErrors) || enabled(Item::Unimp);
+    let for_items = if asked {
+        LevelFilter::Debug
+    } else {
+        LevelFilter::Off
+    };
+    let for_levels = LOGGER
+        .get()
+        .map_or(LevelFilter::Off, |logger| logger.levels.loudest());
+    log::set_max_level(for_items.max(for_levels));
 }
 
 /// The names of the enabled items.
@@ -326,17 +346,15 @@ impl Log for Logger {
 /// Installs the logger, with the levels that the environment asks for. Once for each process;
 /// later calls change nothing.
 pub fn init() -> Result<(), String> {
-    static LOGGER: OnceLock<Logger> = OnceLock::new();
     let asked = std::env::var("TINAMOU_LOG").or_else(|_| std::env::var("RUST_LOG"));
     let levels = Levels::parse(&asked.unwrap_or_default())?;
-    // `-d guest_errors` may come later, so warnings always reach the logger.
-    log::set_max_level(levels.loudest().max(LevelFilter::Warn));
     let logger = LOGGER.get_or_init(|| Logger {
         levels,
         limit: Mutex::default(),
     });
     // It fails only when there is a logger already.
     let _ = log::set_logger(logger);
+    update_max_level();
     Ok(())
 }
 
