@@ -1,0 +1,3 @@
+//! The emulator program: everything is wired together here, and only here.
+
+pub mod memory;
