@@ -40,8 +40,12 @@ pub struct TlbEntry {
 }
 
 impl TlbEntry {
-    pub const EMPTY: Self =
-        Self { read: TLB_INVALID, write: TLB_INVALID, code: TLB_INVALID, addend: 0 };
+    pub const EMPTY: Self = Self {
+        read: TLB_INVALID,
+        write: TLB_INVALID,
+        code: TLB_INVALID,
+        addend: 0,
+    };
 }
 
 /// Jump cache: from pc and the flags that translation depends on to the block's header.
