@@ -1,0 +1,3 @@
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("x")]
+pub struct FdtError;
