@@ -1,9 +1,15 @@
 //! What boards and devices share.
 
+mod log;
+#[cfg(test)]
+pub(crate) mod testing;
+
 use std::sync::Arc;
 
 use include::{MmioDevice, PhysAddr};
 use parking_lot::Mutex;
+
+pub(crate) use log::{log_guest_error, log_unimp};
 
 /// One device window on the bus.
 pub struct Mapping {
