@@ -23,6 +23,12 @@
 //! Absent: x87's 80-bit and the 128-bit format, x86's denormal-operand flag, traps on exceptions.
 
 mod api;
+mod arith;
+mod compare;
+mod convert;
+mod format;
+mod hard;
+mod nan;
 mod status;
 
 pub use api::*;

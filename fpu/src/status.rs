@@ -84,7 +84,7 @@ pub enum NanRule {
     /// The first operand that is a NaN (x86 SSE).
     #[default]
     First,
-    /// The first signaling NaN, else the first quiet one (Arm).
+    /// The first signaling NaN, else the first quiet one; fma's addend comes first (Arm).
     SignalingFirst,
 }
 
