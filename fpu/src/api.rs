@@ -102,20 +102,20 @@ macro_rules! format_rows {
 }
 
 format_rows! { u16, F16; f16_add f16_sub f16_mul f16_div f16_sqrt f16_fma f16_round_to_int
-    f16_eq_quiet f16_eq_signaling f16_lt_quiet f16_lt_signaling f16_le_quiet f16_le_signaling
-    f16_compare f16_compare_quiet f16_minimum_number f16_maximum_number f16_minimum f16_maximum
-    f16_to_i32 f16_to_u32 f16_to_i64 f16_to_u64 f16_to_int_modular
-    i32_to_f16 u32_to_f16 i64_to_f16 u64_to_f16 f16_classify }
+f16_eq_quiet f16_eq_signaling f16_lt_quiet f16_lt_signaling f16_le_quiet f16_le_signaling
+f16_compare f16_compare_quiet f16_minimum_number f16_maximum_number f16_minimum f16_maximum
+f16_to_i32 f16_to_u32 f16_to_i64 f16_to_u64 f16_to_int_modular
+i32_to_f16 u32_to_f16 i64_to_f16 u64_to_f16 f16_classify }
 format_rows! { u32, F32; f32_add f32_sub f32_mul f32_div f32_sqrt f32_fma f32_round_to_int
-    f32_eq_quiet f32_eq_signaling f32_lt_quiet f32_lt_signaling f32_le_quiet f32_le_signaling
-    f32_compare f32_compare_quiet f32_minimum_number f32_maximum_number f32_minimum f32_maximum
-    f32_to_i32 f32_to_u32 f32_to_i64 f32_to_u64 f32_to_int_modular
-    i32_to_f32 u32_to_f32 i64_to_f32 u64_to_f32 f32_classify }
+f32_eq_quiet f32_eq_signaling f32_lt_quiet f32_lt_signaling f32_le_quiet f32_le_signaling
+f32_compare f32_compare_quiet f32_minimum_number f32_maximum_number f32_minimum f32_maximum
+f32_to_i32 f32_to_u32 f32_to_i64 f32_to_u64 f32_to_int_modular
+i32_to_f32 u32_to_f32 i64_to_f32 u64_to_f32 f32_classify }
 format_rows! { u64, F64; f64_add f64_sub f64_mul f64_div f64_sqrt f64_fma f64_round_to_int
-    f64_eq_quiet f64_eq_signaling f64_lt_quiet f64_lt_signaling f64_le_quiet f64_le_signaling
-    f64_compare f64_compare_quiet f64_minimum_number f64_maximum_number f64_minimum f64_maximum
-    f64_to_i32 f64_to_u32 f64_to_i64 f64_to_u64 f64_to_int_modular
-    i32_to_f64 u32_to_f64 i64_to_f64 u64_to_f64 f64_classify }
+f64_eq_quiet f64_eq_signaling f64_lt_quiet f64_lt_signaling f64_le_quiet f64_le_signaling
+f64_compare f64_compare_quiet f64_minimum_number f64_maximum_number f64_minimum f64_maximum
+f64_to_i32 f64_to_u32 f64_to_i64 f64_to_u64 f64_to_int_modular
+i32_to_f64 u32_to_f64 i64_to_f64 u64_to_f64 f64_classify }
 
 rows! {
     f16_to_f32(a: u16) -> u32 = |a, s| convert::convert::<F16, F32>(a.into(), s) as u32;

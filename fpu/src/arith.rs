@@ -50,7 +50,11 @@ fn add_finite<F: Format>(x: Unpacked, y: Unpacked, s: &mut Status) -> u64 {
     // One place is kept free for the carry; no format has a bit there to lose.
     let low = shift_right_jam(small.significand >> 1, shift);
     let high = big.significand >> 1;
-    let sum = if big.sign == small.sign { high + low } else { high - low };
+    let sum = if big.sign == small.sign {
+        high + low
+    } else {
+        high - low
+    };
     if sum == 0 {
         return cancelled::<F>(s);
     }
@@ -89,8 +93,10 @@ pub fn fma<F: Format>(a: u64, b: u64, c: u64, s: &mut Status) -> u64 {
     let (x, y, z) = (unpack::<F>(a, s), unpack::<F>(b, s), unpack::<F>(c, s));
     let sign = x.sign ^ y.sign;
     let both = (x.class, y.class);
-    let no_product =
-        matches!(both, (Class::Infinity, Class::Zero) | (Class::Zero, Class::Infinity));
+    let no_product = matches!(
+        both,
+        (Class::Infinity, Class::Zero) | (Class::Zero, Class::Infinity)
+    );
     if x.class == Class::Nan || y.class == Class::Nan || z.class == Class::Nan {
         return propagate_fma::<F>((a, b, c), no_product, s);
     }
@@ -118,9 +124,17 @@ fn fma_finite<F: Format>(x: Unpacked, y: Unpacked, z: Unpacked, s: &mut Status) 
     let product = (exponent, product >> 1, x.sign ^ y.sign);
     let addend = (z.exponent, u128::from(z.significand) << 63, z.sign);
     let product_larger = (product.0, product.1) >= (addend.0, addend.1);
-    let (big, small) = if product_larger { (product, addend) } else { (addend, product) };
+    let (big, small) = if product_larger {
+        (product, addend)
+    } else {
+        (addend, product)
+    };
     let low = shift_right_jam_128(small.1, (big.0 - small.0) as u32);
-    let sum = if big.2 == small.2 { big.1 + low } else { big.1 - low };
+    let sum = if big.2 == small.2 {
+        big.1 + low
+    } else {
+        big.1 - low
+    };
     if sum == 0 {
         return cancelled::<F>(s);
     }

@@ -8,7 +8,11 @@ use crate::{Flags, Relation, Status};
 #[inline]
 fn key<F: Format>(a: u64) -> i64 {
     let magnitude = (a & !F::SIGN) as i64;
-    if sign_of::<F>(a) { !magnitude } else { magnitude }
+    if sign_of::<F>(a) {
+        !magnitude
+    } else {
+        magnitude
+    }
 }
 
 /// Quiet comparisons raise invalid for signaling NaNs only, the others for every NaN.
@@ -43,14 +47,21 @@ pub fn lt<F: Format>(a: u64, b: u64, quiet: bool, s: &mut Status) -> bool {
 
 #[inline]
 pub fn le<F: Format>(a: u64, b: u64, quiet: bool, s: &mut Status) -> bool {
-    matches!(compare::<F>(a, b, quiet, s), Relation::Less | Relation::Equal)
+    matches!(
+        compare::<F>(a, b, quiet, s),
+        Relation::Less | Relation::Equal
+    )
 }
 
 /// The smaller or larger of two numbers; -0 is smaller than +0.
 #[inline]
 fn pick<F: Format>(a: u64, b: u64, larger: bool, s: &Status) -> u64 {
     let (a, b) = (flush_input::<F>(a, s), flush_input::<F>(b, s));
-    if (key::<F>(a) < key::<F>(b)) != larger { a } else { b }
+    if (key::<F>(a) < key::<F>(b)) != larger {
+        a
+    } else {
+        b
+    }
 }
 
 /// minimum, maximum: a NaN operand gives a NaN.
@@ -91,5 +102,9 @@ pub fn classify<F: Format>(a: u64) -> u32 {
     } else {
         3
     };
-    if sign_of::<F>(a) { 1 << (3 - rank) } else { 1 << (4 + rank) }
+    if sign_of::<F>(a) {
+        1 << (3 - rank)
+    } else {
+        1 << (4 + rank)
+    }
 }

@@ -38,7 +38,10 @@ fn round_magnitude(x: Unpacked, mode: RoundingMode) -> (u64, bool) {
     // `fraction` counts units of 2^-64; below a half, all that matters is that it is not zero.
     let (whole, fraction) = match x.exponent {
         63.. => (x.significand, 0),
-        0..63 => (x.significand >> (63 - x.exponent), x.significand << (x.exponent + 1)),
+        0..63 => (
+            x.significand >> (63 - x.exponent),
+            x.significand << (x.exponent + 1),
+        ),
         -1 => (0, x.significand),
         _ => (0, 1),
     };
@@ -87,7 +90,11 @@ ints! {
 #[inline]
 pub fn to_int<F: Format, I: Int>(a: u64, s: &mut Status) -> I {
     let x = unpack::<F>(a, s);
-    let limit = if x.sign { I::MAX_NEGATIVE } else { I::MAX_POSITIVE };
+    let limit = if x.sign {
+        I::MAX_NEGATIVE
+    } else {
+        I::MAX_POSITIVE
+    };
     match x.class {
         Class::Zero => return I::from_parts(false, 0),
         Class::Finite if x.exponent <= 63 => {
@@ -112,7 +119,10 @@ pub fn to_int<F: Format, I: Int>(a: u64, s: &mut Status) -> I {
 /// zero (RISC-V `fcvtmod.w.d`, Arm `FJCVTZS`, ECMAScript's ToInt32).
 #[inline]
 pub fn to_int_modular<F: Format>(a: u64, s: &mut Status) -> i32 {
-    let mut truncating = Status { rounding: RoundingMode::TowardZero, ..*s };
+    let mut truncating = Status {
+        rounding: RoundingMode::TowardZero,
+        ..*s
+    };
     to_int::<F, i32>(a, &mut truncating);
     s.flags = truncating.flags;
     let x = unpack::<F>(a, s);

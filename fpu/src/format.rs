@@ -88,7 +88,11 @@ pub fn is_subnormal<F: Format>(a: u64) -> bool {
 /// The operand as the operation is to see it: subnormals read as zero if the guest asked so.
 #[inline]
 pub fn flush_input<F: Format>(a: u64, s: &Status) -> u64 {
-    if s.flush_inputs_to_zero && is_subnormal::<F>(a) { a & F::SIGN } else { a }
+    if s.flush_inputs_to_zero && is_subnormal::<F>(a) {
+        a & F::SIGN
+    } else {
+        a
+    }
 }
 
 #[inline]
@@ -97,11 +101,28 @@ pub fn unpack<F: Format>(a: u64, s: &Status) -> Unpacked {
     let sign = sign_of::<F>(a);
     let field = ((a & F::INFINITY) >> F::FRACTION_BITS) as i32;
     let fraction = a & F::FRACTION_MASK;
-    let of = |class, exponent, significand| Unpacked { class, sign, exponent, significand };
+    let of = |class, exponent, significand| Unpacked {
+        class,
+        sign,
+        exponent,
+        significand,
+    };
     if a & F::INFINITY == F::INFINITY {
-        of(if fraction == 0 { Class::Infinity } else { Class::Nan }, 0, 0)
+        of(
+            if fraction == 0 {
+                Class::Infinity
+            } else {
+                Class::Nan
+            },
+            0,
+            0,
+        )
     } else if field != 0 {
-        of(Class::Finite, field - F::BIAS, 1 << 63 | fraction << F::SHIFT)
+        of(
+            Class::Finite,
+            field - F::BIAS,
+            1 << 63 | fraction << F::SHIFT,
+        )
     } else if fraction != 0 {
         let zeros = fraction.leading_zeros();
         let exponent = 1 - F::BIAS + F::SHIFT as i32 - zeros as i32;
@@ -191,7 +212,11 @@ fn round_pack_tiny<F: Format>(sign: bool, biased: i32, significand: u64, s: &mut
     let shifted = shift_right_jam(significand, (1 - biased) as u32);
     let (magnitude, inexact) = round_significand::<F>(sign, shifted, s.rounding);
     if inexact {
-        s.raise(if tiny { Flags::UNDERFLOW | Flags::INEXACT } else { Flags::INEXACT });
+        s.raise(if tiny {
+            Flags::UNDERFLOW | Flags::INEXACT
+        } else {
+            Flags::INEXACT
+        });
     }
     signed::<F>(sign, magnitude)
 }

@@ -54,7 +54,11 @@ fn check_fma_specials(ops: &Ops) {
         for &b in &specials {
             for &c in &specials {
                 turn += 1;
-                let modes = if cfg!(debug_assertions) { 1 } else { MODES.len() };
+                let modes = if cfg!(debug_assertions) {
+                    1
+                } else {
+                    MODES.len()
+                };
                 for step in 0..modes {
                     check(ops, Op::Fma, [a, b, c], MODES[(turn + step) % MODES.len()]);
                 }

@@ -66,23 +66,23 @@ macro_rules! ops {
 }
 
 ops! { F16 u16 5 10; f16_add f16_sub f16_mul f16_div f16_fma f16_sqrt f16_round_to_int
-    [f16_eq_quiet f16_lt_quiet f16_le_quiet f16_eq_signaling f16_lt_signaling f16_le_signaling]
-    [f16_compare_quiet f16_compare]
-    [f16_minimum f16_maximum f16_minimum_number f16_maximum_number] f16_classify
-    [f16_to_i32 f16_to_u32 f16_to_i64 f16_to_u64]
-    [i32_to_f16 i32 u32_to_f16 u32 i64_to_f16 i64 u64_to_f16 u64] f16_to_int_modular }
+[f16_eq_quiet f16_lt_quiet f16_le_quiet f16_eq_signaling f16_lt_signaling f16_le_signaling]
+[f16_compare_quiet f16_compare]
+[f16_minimum f16_maximum f16_minimum_number f16_maximum_number] f16_classify
+[f16_to_i32 f16_to_u32 f16_to_i64 f16_to_u64]
+[i32_to_f16 i32 u32_to_f16 u32 i64_to_f16 i64 u64_to_f16 u64] f16_to_int_modular }
 ops! { F32 u32 8 23; f32_add f32_sub f32_mul f32_div f32_fma f32_sqrt f32_round_to_int
-    [f32_eq_quiet f32_lt_quiet f32_le_quiet f32_eq_signaling f32_lt_signaling f32_le_signaling]
-    [f32_compare_quiet f32_compare]
-    [f32_minimum f32_maximum f32_minimum_number f32_maximum_number] f32_classify
-    [f32_to_i32 f32_to_u32 f32_to_i64 f32_to_u64]
-    [i32_to_f32 i32 u32_to_f32 u32 i64_to_f32 i64 u64_to_f32 u64] f32_to_int_modular }
+[f32_eq_quiet f32_lt_quiet f32_le_quiet f32_eq_signaling f32_lt_signaling f32_le_signaling]
+[f32_compare_quiet f32_compare]
+[f32_minimum f32_maximum f32_minimum_number f32_maximum_number] f32_classify
+[f32_to_i32 f32_to_u32 f32_to_i64 f32_to_u64]
+[i32_to_f32 i32 u32_to_f32 u32 i64_to_f32 i64 u64_to_f32 u64] f32_to_int_modular }
 ops! { F64 u64 11 52; f64_add f64_sub f64_mul f64_div f64_fma f64_sqrt f64_round_to_int
-    [f64_eq_quiet f64_lt_quiet f64_le_quiet f64_eq_signaling f64_lt_signaling f64_le_signaling]
-    [f64_compare_quiet f64_compare]
-    [f64_minimum f64_maximum f64_minimum_number f64_maximum_number] f64_classify
-    [f64_to_i32 f64_to_u32 f64_to_i64 f64_to_u64]
-    [i32_to_f64 i32 u32_to_f64 u32 i64_to_f64 i64 u64_to_f64 u64] f64_to_int_modular }
+[f64_eq_quiet f64_lt_quiet f64_le_quiet f64_eq_signaling f64_lt_signaling f64_le_signaling]
+[f64_compare_quiet f64_compare]
+[f64_minimum f64_maximum f64_minimum_number f64_maximum_number] f64_classify
+[f64_to_i32 f64_to_u32 f64_to_i64 f64_to_u64]
+[i32_to_f64 i32 u32_to_f64 u32 i64_to_f64 i64 u64_to_f64 u64] f64_to_int_modular }
 
 impl Ops {
     pub fn sign(&self) -> u64 {
@@ -127,7 +127,11 @@ impl Ops {
         let lowest = 1 - self.bias() - self.fraction_bits as i32;
         match field {
             0 => (a & self.sign() != 0, fraction, lowest),
-            _ => (a & self.sign() != 0, fraction | self.min_normal(), lowest + field as i32 - 1),
+            _ => (
+                a & self.sign() != 0,
+                fraction | self.min_normal(),
+                lowest + field as i32 - 1,
+            ),
         }
     }
 
@@ -135,16 +139,47 @@ impl Ops {
     pub fn specials(&self) -> Vec<u64> {
         let (normal, infinity) = (self.min_normal(), self.infinity());
         let precision = self.fraction_bits as i32;
-        let mut all = vec![0, 1, 2, 3, normal >> 1, normal - 2, normal - 1, normal, normal + 1];
+        let mut all = vec![
+            0,
+            1,
+            2,
+            3,
+            normal >> 1,
+            normal - 2,
+            normal - 1,
+            normal,
+            normal + 1,
+        ];
         all.extend([2 * normal, 2 * normal - 1, 2 * normal + 1]);
         all.extend([infinity - normal, infinity - 2, infinity - 1, infinity]);
-        all.extend([infinity + 1, infinity | self.quiet(), infinity | self.quiet() | 5]);
-        for exponent in [-precision - 2, -precision - 1, -precision, -1, 0, 1, precision] {
+        all.extend([
+            infinity + 1,
+            infinity | self.quiet(),
+            infinity | self.quiet() | 5,
+        ]);
+        for exponent in [
+            -precision - 2,
+            -precision - 1,
+            -precision,
+            -1,
+            0,
+            1,
+            precision,
+        ] {
             all.push(self.normal(exponent, 0));
         }
         let one = self.normal(0, 0);
-        all.extend([one - 1, one + 1, one + 2, one | self.quiet(), one + self.quiet() + 1]);
-        all.extend([self.normal(1 - self.bias() + precision, 0), self.normal(self.bias() - 1, 1)]);
+        all.extend([
+            one - 1,
+            one + 1,
+            one + 2,
+            one | self.quiet(),
+            one + self.quiet() + 1,
+        ]);
+        all.extend([
+            self.normal(1 - self.bias() + precision, 0),
+            self.normal(self.bias() - 1, 1),
+        ]);
         let negative: Vec<u64> = all.iter().map(|a| a | self.sign()).collect();
         all.extend(negative);
         all

@@ -6,8 +6,15 @@ pub struct Random(u64);
 
 /// A step of the sequence, and how many random cases to run.
 pub fn cases() -> u32 {
-    let default = if cfg!(debug_assertions) { 40_000 } else { 1_000_000 };
-    std::env::var("FPU_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(default)
+    let default = if cfg!(debug_assertions) {
+        40_000
+    } else {
+        1_000_000
+    };
+    std::env::var("FPU_CASES")
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(default)
 }
 
 impl Random {
@@ -50,7 +57,11 @@ impl Random {
     }
 
     fn sign(&mut self, ops: &Ops) -> u64 {
-        if self.next() >> 63 != 0 { ops.sign() } else { 0 }
+        if self.next() >> 63 != 0 {
+            ops.sign()
+        } else {
+            0
+        }
     }
 
     pub fn operand(&mut self, ops: &Ops) -> u64 {
@@ -92,7 +103,11 @@ impl Random {
             1 => self.around(1 - ops.bias() - ops.fraction_bits as i32, 3),
             _ => self.around(ops.bias(), 2),
         };
-        let wanted = if divide { exponent - goal } else { goal - exponent };
+        let wanted = if divide {
+            exponent - goal
+        } else {
+            goal - exponent
+        };
         self.sign(ops) | ops.normal(wanted, self.pattern())
     }
 }

@@ -45,7 +45,9 @@ pub fn flags_of(status: Status) -> Flags {
         (Status::DIV_BY_ZERO, Flags::DIVBYZERO),
         (Status::INVALID_OP, Flags::INVALID),
     ];
-    rows.iter().filter(|row| status.contains(row.0)).fold(Flags::NONE, |all, row| all | row.1)
+    rows.iter()
+        .filter(|row| status.contains(row.0))
+        .fold(Flags::NONE, |all, row| all | row.1)
 }
 
 /// A result in the narrow format, given the same operation's result in a wide-range one.
@@ -60,7 +62,11 @@ pub fn finish<S: Semantics, W: Semantics>(
     if ops.is_nan(bits) {
         return (ops.canonical_nan(), flags);
     }
-    let exponent = if wide.value.is_finite_non_zero() { wide.value.ilogb() } else { 0 };
+    let exponent = if wide.value.is_finite_non_zero() {
+        wide.value.ilogb()
+    } else {
+        0
+    };
     if flags.contains(Flags::INEXACT) {
         if exponent < 1 - ops.bias() {
             flags |= Flags::UNDERFLOW;
@@ -89,7 +95,9 @@ fn widen<S: Semantics, W: Semantics>(a: u64) -> IeeeFloat<W>
 where
     IeeeFloat<S>: FloatConvert<IeeeFloat<W>>,
 {
-    IeeeFloat::<S>::from_bits(a.into()).convert(&mut false).value
+    IeeeFloat::<S>::from_bits(a.into())
+        .convert(&mut false)
+        .value
 }
 
 fn in_format<S: Semantics, W: Semantics>(

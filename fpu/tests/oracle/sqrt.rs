@@ -43,7 +43,12 @@ fn expected_special(ops: &Ops, a: u64) -> Option<(u64, Flags)> {
 
 fn check(ops: &Ops, a: u64, mode: RoundingMode) {
     let (root, flags) = run(mode, |s| (ops.sqrt)(a, s));
-    let context = || format!("{} sqrt({a:#x}) {mode:?} gave {root:#x} {flags:?}", ops.name);
+    let context = || {
+        format!(
+            "{} sqrt({a:#x}) {mode:?} gave {root:#x} {flags:?}",
+            ops.name
+        )
+    };
     match expected_special(ops, a) {
         Some(expected) => assert_eq!((root, flags), expected, "{}", context()),
         None => {
@@ -53,8 +58,18 @@ fn check(ops: &Ops, a: u64, mode: RoundingMode) {
         }
     }
     let mut status = Status::riscv(mode).with_flags(Flags::INEXACT);
-    assert_eq!((ops.sqrt)(a, &mut status), root, "with the host, {}", context());
-    assert_eq!(status.flags, flags | Flags::INEXACT, "with the host, {}", context());
+    assert_eq!(
+        (ops.sqrt)(a, &mut status),
+        root,
+        "with the host, {}",
+        context()
+    );
+    assert_eq!(
+        status.flags,
+        flags | Flags::INEXACT,
+        "with the host, {}",
+        context()
+    );
 }
 
 #[test]
@@ -83,7 +98,8 @@ fn random() {
             // A square, or one unit beside it.
             let root = random.operand(&ops);
             let square = run(RoundingMode::NearestEven, |s| (ops.mul)(root, root, s)).0;
-            a = square.wrapping_add(random.below(3)).wrapping_sub(1) & (ops.sign() | (ops.sign() - 1));
+            a = square.wrapping_add(random.below(3)).wrapping_sub(1)
+                & (ops.sign() | (ops.sign() - 1));
         }
         check(&ops, a, MODES[random.below(6) as usize]);
     }
