@@ -102,20 +102,57 @@ host! { F32 f32 u32
 }
 host! { F64 f64 u64
     #[inline]
-    fn fma(_a: u64, _b: u64, _c: u64, _s: &Status) -> Option<u64> {
-        None
+    fn fma(a: u64, b: u64, c: u64, s: &Status) -> Option<u64> {
+        // Factors in 2^+-400 and an addend below 2^900: no step below leaves the exponent range.
+        let field = |a: u64| (a >> 52) & 0x7ff;
+        let moderate = |a: u64| (1023 - 400..1023 + 400).contains(&field(a));
+        if !(usable(s) && moderate(a) && moderate(b) && field(c) < 1023 + 900) {
+            return None;
+        }
+        let r = fused(f64::from_bits(a), f64::from_bits(b), f64::from_bits(c));
+        (r.abs() > f64::MIN_POSITIVE).then(|| r.to_bits())
     }
 }
 
-/// a + b rounded to odd: 53 bits that may be rounded again to 24 as if they were the exact sum
-/// (Boldo and Melquiond, "Emulation of FMA and correctly rounded sums", theorem 1). The operands
-/// come from binary32 numbers, so nothing here comes near the ends of the exponent range.
+/// a * b + c with one rounding, in the host's f64 arithmetic: `f64::mul_add` is a call to libm
+/// on a host without the instruction, wasm among them, and may be slower than module `arith`
+/// (Boldo and Melquiond, "Emulation of FMA and correctly rounded sums", figure 4).
+#[inline]
+fn fused(a: f64, b: f64, c: f64) -> f64 {
+    let (product, product_error) = two_product(a, b);
+    let (low, low_error) = two_sum(c, product_error);
+    let (high, high_error) = two_sum(product, low);
+    high + add_to_odd(high_error, low_error)
+}
+
+/// Dekker's product: the rounded product, and exactly what the rounding took from it.
+#[inline]
+fn two_product(a: f64, b: f64) -> (f64, f64) {
+    let split = |a: f64| {
+        let scaled = a * f64::from((1 << 27) + 1);
+        let high = scaled - (scaled - a);
+        (high, a - high)
+    };
+    let product = a * b;
+    let ((a_high, a_low), (b_high, b_low)) = (split(a), split(b));
+    let error = ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low;
+    (product, error)
+}
+
+/// Knuth's sum: the rounded sum, and exactly what the rounding took from it.
+#[inline]
+fn two_sum(a: f64, b: f64) -> (f64, f64) {
+    let sum = a + b;
+    let b_part = sum - a;
+    (sum, (a - (sum - b_part)) + (b - b_part))
+}
+
+/// a + b rounded to odd: 53 bits that may be rounded again, alone or in a sum with a number much
+/// larger, as if they were the exact sum (theorem 1 of the same paper). The operands must be
+/// far enough from the largest number for the sum to be finite, or the result will not be used.
 #[inline]
 fn add_to_odd(a: f64, b: f64) -> f64 {
-    let sum = a + b;
-    // Knuth's TwoSum: the exact error of the sum.
-    let b_part = sum - a;
-    let error = (a - (sum - b_part)) + (b - b_part);
+    let (sum, error) = two_sum(a, b);
     let bits = sum.to_bits();
     if error == 0.0 || bits & 1 != 0 {
         return sum;
