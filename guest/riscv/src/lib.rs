@@ -1,1 +1,2 @@
-//! placeholder
+//! stand-in
+pub mod decode;

@@ -4,17 +4,18 @@
 //!
 //! | line | says |
 //! |---|---|
-//! | `%imm 31:s1 7:1 25:6 8:4 !function=twice` | a field: runs of bits `pos:len` (the first may be signed, `pos:slen`), most significant first, then given to a function |
-//! | `&r rd:Reg rs1:Reg imm` | an argument set: a struct; a member is an `i32`, or made by `Type::from(i32)` |
+//! | `%imm 31:s1 7:1 !function=f` | a field: runs of bits, highest first, then given to `f` |
+//! | `&r rd:Reg imm` | an argument set: a struct; `i32`, or made by `Type::from(i32)` |
 //! | `&r rd:Reg !extern` | the same set, declared in an earlier table |
-//! | `@r ....... ..... ..... ... ..... ....... &r %rs2 %rs1 %rd` | a format: what patterns share |
+//! | `@r ....... ..... ... ..... ....... &r %rd` | a format: what patterns share |
 //! | `add 0000000 ..... ..... 000 ..... 0110011 @r` | a pattern: one method of the trait |
 //! | `{` ... `}` | patterns that may overlap: tried in order until one accepts |
 //! | `[` ... `]` | inside `{ }`: patterns that may not overlap |
 //!
-//! In formats and patterns, `0` and `1` are fixed bits, `-` any bit, `.` a bit of a field, `name:len`
-//! and `name:slen` a field in place, `%f` the member `f` from field `f`, `name=%f` and `name=7` a
-//! member from a field or constant.
+//! A run is `pos:len`, or `pos:slen` (the first alone) if signed. In formats and patterns, `0` and
+//! `1` are fixed bits, `-` any bit, `.` a bit of a field, `name:len` and `name:slen` a field in
+//! place, `%f` the member `f` from field `f`, `name=%f` and `name=7` a member from a field or a
+//! constant.
 //!
 //! What must hold, or the build fails with file and line: every bit is accounted for, widths fit,
 //! names are declared once and used, patterns outside `{ }` exclude each other, and a pattern's
