@@ -1,2 +1,11 @@
 //! stand-in
-pub mod decode;
+#![forbid(unsafe_code)]
+mod bit_helper;
+pub mod cpu;
+mod decode;
+mod fpu_helper;
+mod helpers;
+pub mod isa;
+mod system_helper;
+mod translate;
+mod trap;
