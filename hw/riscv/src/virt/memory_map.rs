@@ -93,6 +93,8 @@ const PLIC_SIZE: u64 = SifivePlic::window_size(2 * VIRT_CPUS_MAX);
 /// RAM ends where the physical addresses of RV64 (56 bits) do, if not earlier.
 const DRAM_SIZE_MAX: u64 = (1 << 56) - 0x8000_0000;
 
+/// Frequency of `mtime` (QEMU's `RISCV_ACLINT_DEFAULT_TIMEBASE_FREQ`).
+pub const TIMEBASE_HZ: u32 = 10_000_000;
 /// Sources of the PLIC, the absent source 0 included (QEMU's `VIRT_IRQCHIP_NUM_SOURCES`).
 pub const PLIC_SOURCES: u32 = 96;
 /// Highest priority of the PLIC: 3 bits.
