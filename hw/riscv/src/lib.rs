@@ -9,3 +9,6 @@
 pub mod boot;
 pub mod virt;
 
+pub use virt::{
+    BoardError, DeviceOption, IsaDescription, Machine, MachineWiring, RomRegion, VirtConfig, build,
+};

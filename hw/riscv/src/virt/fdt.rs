@@ -3,6 +3,7 @@
 //! Addresses and interrupts come from the memory map. Phandles are numbered as in QEMU: two per
 //! hart from the last hart down, then the PLIC, then the test finisher.
 
+use hw::misc::sifive_test::{PASS, RESET};
 use vm_fdt::{Error, FdtWriter};
 
 use super::config::IsaDescription;
@@ -18,10 +19,6 @@ pub const MEIP: u32 = 11;
 
 /// Input clock of the UART: 115200 baud times 16 times 2.
 const UART_CLOCK_HZ: u32 = 3_686_400;
-/// What the test finisher takes for power-off and reset.
-const FINISHER_PASS: u32 = 0x5555;
-const FINISHER_RESET: u32 = 0x7777;
-
 /// Length of `rng-seed`.
 pub const RNG_SEED_BYTES: usize = 32;
 
@@ -149,8 +146,8 @@ impl Tree<'_> {
         self.cell("#size-cells", 2)?;
         self.compatible(&["riscv-virtio"])?;
         self.string("model", "riscv-virtio,qemu")?;
-        self.syscon("poweroff", "syscon-poweroff", FINISHER_PASS)?;
-        self.syscon("reboot", "syscon-reboot", FINISHER_RESET)?;
+        self.syscon("poweroff", "syscon-poweroff", PASS.into())?;
+        self.syscon("reboot", "syscon-reboot", RESET.into())?;
         self.memory()?;
         self.node("cpus", Self::cpus)?;
         self.pmu()?;
@@ -332,6 +329,3 @@ impl Tree<'_> {
 fn serial_path() -> String {
     format!("/soc/serial@{:x}", UART0.base)
 }
-
-#[cfg(test)]
-mod tests;
