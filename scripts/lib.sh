@@ -82,7 +82,7 @@ need_rust() {
     have rustup || die "rustup is not there: install it from your distribution or from rustup.rs"
     need cc gcc ld binutils
     [ -e /usr/include/stdlib.h ] || install_packages libc6-dev
-    cd "$TINAMOU_ROOT"
+    cd "$TINAMOU_ROOT" || die "$TINAMOU_ROOT is gone"
     rustup which cargo >/dev/null 2>&1 && [ -d "$(rustc_src)" ] && return
     step "Rust tool chain of rust-toolchain.toml" rustup toolchain install
 }
@@ -162,7 +162,7 @@ debian_root() {
     shift 3
     wanted="$suite $how $*"
     [ "$(cat "$dir/.complete" 2>/dev/null)" != "$wanted" ] || return 0
-    have apt-get && have dpkg-deb || die "packages of Debian $suite are needed, but apt is not here"
+    { have apt-get && have dpkg-deb; } || die "packages of Debian $suite are needed, but apt is not here"
     rm -rf "$dir" "$dir.apt"
     private_apt "$dir.apt" "$suite" "$arch"
     step "list of packages of Debian $suite $arch" \
