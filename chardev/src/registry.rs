@@ -127,13 +127,13 @@ impl Chardevs {
             kind,
             mux: monitor,
         })?;
-        let first = self.connect(label)?;
-        let second = if monitor {
+        let device = self.connect(label)?;
+        let monitor = if monitor {
             Some(self.connect(label)?)
         } else {
             None
         };
-        Ok((first, second))
+        Ok(Connected { device, monitor })
     }
 
     /// The list that `info chardev` prints.
