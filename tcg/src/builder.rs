@@ -42,20 +42,38 @@ impl Builder {
     pub fn new(globals: &[GlobalInfo]) -> Self {
         let temps = globals
             .iter()
-            .map(|g| TempInfo { kind: TempKind::Global { slot: g.slot }, ty: g.ty })
+            .map(|g| TempInfo {
+                kind: TempKind::Global { slot: g.slot },
+                ty: g.ty,
+            })
             .collect();
-        Self { function: Function { temps, ..Function::default() } }
+        Self {
+            function: Function {
+                temps,
+                ..Function::default()
+            },
+        }
     }
 
     /// A fresh local temp.
     pub fn new_temp(&mut self, ty: Type) -> Temp {
-        self.push_temp(TempInfo { kind: TempKind::Local, ty })
+        self.push_temp(TempInfo {
+            kind: TempKind::Local,
+            ty,
+        })
     }
 
     /// The temp that holds `value` (an I32 constant is kept zero-extended).
     pub fn constant(&mut self, ty: Type, value: u64) -> Temp {
-        let value = if ty == Type::I32 { u64::from(value as u32) } else { value };
-        let info = TempInfo { kind: TempKind::Const(value), ty };
+        let value = if ty == Type::I32 {
+            u64::from(value as u32)
+        } else {
+            value
+        };
+        let info = TempInfo {
+            kind: TempKind::Const(value),
+            ty,
+        };
         match self.function.temps.iter().position(|t| *t == info) {
             Some(index) => Temp(index as u16),
             None => self.push_temp(info),

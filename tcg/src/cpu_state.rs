@@ -7,6 +7,10 @@ use std::sync::atomic::AtomicU32;
 
 /// Slots for guest registers (from 0 up) and for temps of the interpreter (above the globals).
 pub const SLOTS: usize = 256;
+/// Slot that always holds 0; no global may live there.
+pub const SLOT_ZERO: u8 = 254;
+/// Slot for results that nobody wants; no global may live there.
+pub const SLOT_DISCARD: u8 = 255;
 /// MMU modes a guest may have.
 pub const MMU_MODES: usize = 4;
 /// log2 of the entries of each mode's first-level TLB.
@@ -40,8 +44,12 @@ pub struct TlbEntry {
 }
 
 impl TlbEntry {
-    pub const EMPTY: Self =
-        Self { read: TLB_INVALID, write: TLB_INVALID, code: TLB_INVALID, addend: 0 };
+    pub const EMPTY: Self = Self {
+        read: TLB_INVALID,
+        write: TLB_INVALID,
+        code: TLB_INVALID,
+        addend: 0,
+    };
 }
 
 /// Jump cache: from pc and the flags that translation depends on to the block's header.
@@ -86,6 +94,19 @@ impl CpuState {
     /// Sets them.
     pub fn set_tb_flags(&mut self, flags: u32) {
         self.flags_gen = self.flags_gen >> 32 << 32 | u64::from(flags);
+    }
+
+    /// Where the jump cache keeps `pc`.
+    #[inline(always)]
+    pub const fn jump_cache_index(pc: u64) -> usize {
+        let pc = (pc >> 1) as usize;
+        (pc ^ pc >> JUMP_CACHE_BITS) % JUMP_CACHE_ENTRIES
+    }
+
+    /// Which entry of a mode's TLB translates `addr`.
+    #[inline(always)]
+    pub const fn tlb_index(addr: u64) -> usize {
+        (addr >> PAGE_BITS) as usize % TLB_ENTRIES
     }
 
     /// Forgets the jump cache in constant time.
