@@ -6,6 +6,7 @@
 pub mod cutils;
 pub mod host_console;
 pub mod keyval;
+pub mod localtime;
 pub mod log;
 pub mod main_loop;
 pub mod mmap_alloc;
