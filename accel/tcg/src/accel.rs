@@ -188,7 +188,6 @@ fn reset<G: GuestCpu>(cpu: &mut G, pc: u64) {
     let common = cpu.common_mut();
     common.clear_exception();
     common.shared.halted.store(false, Ordering::SeqCst);
-    common.tlb_flush();
     cpu.reset(pc);
     util::qemu_log!(util::log::Item::CpuReset, "{}", cpu.dump());
 }
