@@ -1,5 +1,7 @@
 //! What boards and devices share.
 
+pub mod device_tree;
+pub mod loader;
 mod log;
 #[cfg(test)]
 pub(crate) mod testing;

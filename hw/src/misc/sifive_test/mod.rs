@@ -8,7 +8,8 @@ use include::{AccessSize, MmioDevice, RunStateControl, ShutdownCause};
 use parking_lot::Mutex;
 
 use crate::core::log_guest_error;
-use registers::{FAIL, FINISHER, PASS, RESET};
+pub use registers::{PASS, RESET};
+use registers::{FAIL, FINISHER};
 
 /// The finisher. Window: 0x1000 bytes on virt (4 used).
 pub struct SifiveTest {
