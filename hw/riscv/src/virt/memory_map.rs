@@ -47,7 +47,11 @@ impl Region {
 }
 
 macro_rules! memory_map {
-    ($($(#[$doc:meta])* $id:ident $name:literal $base:literal $size:expr, $window:expr, $count:literal, $irq:literal;)*) => {
+    ($(
+        $(#[$doc:meta])*
+        $id:ident $name:literal $base:literal $size:expr, $window:expr, $count:literal,
+        $irq:literal;
+    )*) => {
         $(
             $(#[$doc])*
             pub const $id: Region = Region {
@@ -108,9 +112,15 @@ const fn assert_disjoint(rows: &[Region]) {
     let mut i = 0;
     while i < rows.len() {
         let span = rows[i].span();
-        assert!(end <= span.start, "rows overlap or are not sorted by address");
+        assert!(
+            end <= span.start,
+            "rows overlap or are not sorted by address"
+        );
         assert!(span.start < span.end, "an empty row");
-        assert!(rows[i].window <= rows[i].size, "a window is larger than its piece");
+        assert!(
+            rows[i].window <= rows[i].size,
+            "a window is larger than its piece"
+        );
         end = span.end;
         i += 1;
     }
