@@ -58,7 +58,7 @@ fn main() {
     println!("{:16} {:>6} {:>6}", "ns per operation", "sticky", "clear");
     report! { u64 operands(f64::to_bits);
     f64_add(2) f64_sub(2) f64_mul(2) f64_div(2) f64_sqrt(1) f64_fma(3) f64_lt_signaling(2)
-    f64_to_f32(1) f64_to_i64(1) f64_to_i32(1) f64_minimum_number(2) }
+    f64_to_f32(1) f64_to_i64(1) f64_to_i32(1) f64_to_u64(1) f64_minimum_number(2) }
     report! { u32 operands(|x| (x as f32).to_bits().into());
     f32_add(2) f32_sub(2) f32_mul(2) f32_div(2) f32_sqrt(1) f32_fma(3) f32_to_f64(1) }
     report! { u64 operands(|x| x as u64); u64_to_f64(1) u64_to_f32(1) }

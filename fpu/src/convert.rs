@@ -4,6 +4,7 @@
 use crate::format::{
     Class, Format, Unpacked, is_signaling, round_pack, rounds_up, sign_of, signed, unpack,
 };
+use crate::hard::Host;
 use crate::nan::{default_nan, propagate};
 use crate::{Flags, IntOverflow, RoundingMode, Status};
 
@@ -88,13 +89,25 @@ ints! {
 
 /// convertToIntegerExact in the mode of `s`; invalid if the rounded number does not fit.
 #[inline]
-pub fn to_int<F: Format, I: Int>(a: u64, s: &mut Status) -> I {
-    let x = unpack::<F>(a, s);
-    let limit = if x.sign {
+pub fn to_int<F: Host, I: Int>(a: u64, s: &mut Status) -> I {
+    let sign = sign_of::<F>(a);
+    let limit = if sign {
         I::MAX_NEGATIVE
     } else {
         I::MAX_POSITIVE
     };
+    match F::round_magnitude(a, s) {
+        Some((magnitude, inexact)) if magnitude <= limit => {
+            s.raise(if inexact { Flags::INEXACT } else { Flags::NONE });
+            I::from_parts(sign, magnitude)
+        }
+        _ => soft_to_int::<F, I>(a, limit, s),
+    }
+}
+
+#[inline(never)]
+fn soft_to_int<F: Format, I: Int>(a: u64, limit: u64, s: &mut Status) -> I {
+    let x = unpack::<F>(a, s);
     match x.class {
         Class::Zero => return I::from_parts(false, 0),
         Class::Finite if x.exponent <= 63 => {
@@ -118,7 +131,7 @@ pub fn to_int<F: Format, I: Int>(a: u64, s: &mut Status) -> I {
 /// Truncated modulo 2^32, with the flags of a truncating `to_int::<i32>`; infinity and NaN give
 /// zero (RISC-V `fcvtmod.w.d`, Arm `FJCVTZS`, ECMAScript's ToInt32).
 #[inline]
-pub fn to_int_modular<F: Format>(a: u64, s: &mut Status) -> i32 {
+pub fn to_int_modular<F: Host>(a: u64, s: &mut Status) -> i32 {
     let mut truncating = Status {
         rounding: RoundingMode::TowardZero,
         ..*s

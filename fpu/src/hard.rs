@@ -10,7 +10,9 @@
 //! - it is larger than the smallest normal number, so it is not tiny even if rounding made it
 //!   grow. A sum needs no such bound: one that is subnormal is exact, which 7.5 does not flag.
 //!
-//! A zero result of `mul` is also taken when an operand is zero. All else is for module `arith`.
+//! A zero result of `mul` is also taken when an operand is zero. A conversion to an
+//! integer needs no sticky flag: going back shows whether it was exact. All else is for the
+//! integer code of the other modules.
 
 use crate::format::{F16, F32, F64, Format};
 use crate::{Flags, RoundingMode, Status};
@@ -33,6 +35,10 @@ pub trait Host: Format {
         None
     }
     fn fma(_a: u64, _b: u64, _c: u64, _s: &Status) -> Option<u64> {
+        None
+    }
+    /// The magnitude rounded as `s` says to an integer below 2^63, and whether it was inexact.
+    fn round_magnitude(_a: u64, _s: &Status) -> Option<(u64, bool)> {
         None
     }
 }
@@ -83,6 +89,14 @@ macro_rules! host {
                 let r = $float::from_bits(a as $bits).sqrt();
                 let sure = r.is_finite() && r > $float::MIN_POSITIVE;
                 (usable(s) && sure).then(|| r.to_bits().into())
+            }
+
+            #[inline]
+            fn round_magnitude(a: u64, s: &Status) -> Option<(u64, bool)> {
+                if s.flush_inputs_to_zero {
+                    return None;
+                }
+                round_magnitude($float::from_bits(a as $bits).abs().into(), s.rounding)
             }
 
             $fma
@@ -137,6 +151,24 @@ fn two_product(a: f64, b: f64) -> (f64, f64) {
     let ((a_high, a_low), (b_high, b_low)) = (split(a), split(b));
     let error = ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low;
     (product, error)
+}
+
+/// The sign is left for the caller's range check.
+#[inline]
+fn round_magnitude(magnitude: f64, mode: RoundingMode) -> Option<(u64, bool)> {
+    // Above 2^52 a binary64 has no place for a fraction, so the host's sum rounds one away.
+    const TWO_52: f64 = (1_u64 << 52) as f64;
+    const TWO_63: f64 = (1_u64 << 63) as f64;
+    let (rounded, limit) = match mode {
+        RoundingMode::TowardZero => (magnitude, TWO_63),
+        RoundingMode::NearestEven => ((magnitude + TWO_52) - TWO_52, TWO_52),
+        _ => return None,
+    };
+    // Out of range are NaNs, too. As i64, since that is one instruction where u64 is several.
+    (magnitude < limit).then(|| {
+        let whole = rounded as i64;
+        (whole as u64, whole as f64 != magnitude)
+    })
 }
 
 /// Knuth's sum: the rounded sum, and exactly what the rounding took from it.

@@ -19,8 +19,18 @@ fn run() -> Result<(), Box<dyn Error>> {
     let insn32 = fs::read_to_string("insn32.decode")?;
     let insn16 = fs::read_to_string("insn16.decode")?;
     let tables = [
-        Table { path: "guest/riscv/insn32.decode", text: &insn32, name: "insn32", width: 32 },
-        Table { path: "guest/riscv/insn16.decode", text: &insn16, name: "insn16", width: 16 },
+        Table {
+            path: "guest/riscv/insn32.decode",
+            text: &insn32,
+            name: "insn32",
+            width: 32,
+        },
+        Table {
+            path: "guest/riscv/insn16.decode",
+            text: &insn16,
+            name: "insn16",
+            width: 16,
+        },
     ];
     let source = decodetree::generate("Decode", &tables)?;
     let folder = PathBuf::from(env::var("OUT_DIR")?);

@@ -72,6 +72,7 @@ fn random_operands(ops: &Ops, op: Op, random: &mut Random) -> [u64; 3] {
     let b = match (op, random.below(3)) {
         (_, 0) => random.operand(ops),
         (Op::Add | Op::Sub, _) => random.near(ops, a),
+        (Op::Fma, 1) => random.near(ops, a),
         (Op::Mul | Op::Fma, _) => random.factor(ops, a, false),
         (Op::Div, 1) => random.near(ops, a),
         (Op::Div, _) => random.factor(ops, a, true),

@@ -38,7 +38,9 @@ where
 }
 
 macro_rules! conversions {
-    ($($name:ident $from:ident $bits:ident $from_s:ident $to:ident $to_s:ident $digits:literal;)*) => {
+    ($(
+        $name:ident $from:ident $bits:ident $from_s:ident $to:ident $to_s:ident $digits:literal;
+    )*) => {
         [$(Conversion {
             from: $from,
             to: $to,

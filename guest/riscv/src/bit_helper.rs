@@ -5,7 +5,9 @@ use crate::cpu::RiscvCpu;
 
 /// The 128-bit carry-less product.
 fn carryless(a: u64, b: u64) -> u128 {
-    (0..64).filter(|i| b >> i & 1 != 0).fold(0, |product, i| product ^ u128::from(a) << i)
+    (0..64)
+        .filter(|i| b >> i & 1 != 0)
+        .fold(0, |product, i| product ^ u128::from(a) << i)
 }
 
 /// Low half of the carry-less product.

@@ -26,7 +26,11 @@ struct Double;
 impl Format for Half {
     type Bits = u16;
     fn unboxed(register: u64) -> u16 {
-        if register >= !0 << 16 { register as u16 } else { 0x7e00 }
+        if register >= !0 << 16 {
+            register as u16
+        } else {
+            0x7e00
+        }
     }
     fn boxed(value: u16) -> u64 {
         !0 << 16 | u64::from(value)
@@ -36,7 +40,11 @@ impl Format for Half {
 impl Format for Single {
     type Bits = u32;
     fn unboxed(register: u64) -> u32 {
-        if register >= !0 << 32 { register as u32 } else { 0x7fc0_0000 }
+        if register >= !0 << 32 {
+            register as u32
+        } else {
+            0x7fc0_0000
+        }
     }
     fn boxed(value: u32) -> u64 {
         !0 << 32 | u64::from(value)

@@ -3,15 +3,26 @@
 //! A row is `name(arguments) flags;` under its module. The function is an
 //! `extern "C" fn(&mut RiscvCpu, u64 for each argument) -> u64`, which the table checks.
 
-use std::sync::LazyLock;
-
-use tcg::ir::{HelperFlags, HelperId, HelperInfo};
+use tcg::ir::{HelperFlags, HelperId};
 
 use crate::cpu::RiscvCpu;
 
-macro_rules! u64_for {
-    ($arg:ident) => {
-        u64
+/// The constructor of a row by its number of arguments.
+macro_rules! constructor {
+    () => {
+        accel_tcg::Helper::of0
+    };
+    ($a:ident) => {
+        accel_tcg::Helper::of1
+    };
+    ($a:ident $b:ident) => {
+        accel_tcg::Helper::of2
+    };
+    ($a:ident $b:ident $c:ident) => {
+        accel_tcg::Helper::of3
+    };
+    ($a:ident $b:ident $c:ident $d:ident) => {
+        accel_tcg::Helper::of4
     };
 }
 
@@ -22,19 +33,13 @@ macro_rules! helpers {
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Helper { $($($name,)*)* }
 
-        fn rows() -> Vec<HelperInfo> {
-            vec![$($({
-                let function: extern "C" fn(&mut RiscvCpu $(, u64_for!($arg))*) -> u64 =
-                    crate::$module::$name;
-                let args: &[&str] = &[$(stringify!($arg)),*];
-                HelperInfo {
-                    name: stringify!($name),
-                    function: function as usize,
-                    nargs: args.len() as u8,
-                    flags: HelperFlags::NONE$(.with(HelperFlags::$flag))+,
-                }
-            },)*)*]
-        }
+        static TABLE: &[accel_tcg::Helper<RiscvCpu>] = &[$($(
+            constructor!($($arg)*)(
+                stringify!($name),
+                crate::$module::$name,
+                HelperFlags::NONE$(.with(HelperFlags::$flag))+,
+            ),
+        )*)*];
     };
 }
 
@@ -45,9 +50,8 @@ impl Helper {
 }
 
 /// The table for `GuestCpu::helpers`.
-pub fn table() -> &'static [HelperInfo] {
-    static TABLE: LazyLock<Vec<HelperInfo>> = LazyLock::new(rows);
-    &TABLE
+pub fn table() -> &'static [accel_tcg::Helper<RiscvCpu>] {
+    TABLE
 }
 
 helpers! {

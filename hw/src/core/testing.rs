@@ -259,7 +259,13 @@ pub fn fuzz(device: &Arc<Mutex<dyn MmioDevice>>, window: u64, seed: u64, timers:
         if size < min || size > max || size.bytes() > window {
             continue;
         }
-        let offset = random.below(window) & !(size.bytes() - 1);
+        let aligned = random.below(16) != 0;
+        let offset = random.below(window - size.bytes() + 1);
+        let offset = if aligned {
+            offset & !(size.bytes() - 1)
+        } else {
+            offset
+        };
         if random.below(3) == 0 {
             let value = device.lock().read(offset, size);
             assert_eq!(value & !size.mask(), 0, "seed {seed} step {step}: too wide");

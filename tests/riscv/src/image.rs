@@ -81,7 +81,15 @@ pub fn build(batch: &Batch<'_>) -> Vec<u8> {
     let mut labels = || asm.label();
     let (save, scratch, template) = (labels(), labels(), labels());
     let (finish_sequence, trap, print_word) = (labels(), labels(), labels());
-    let mut p = Program { asm, save, scratch, template, finish_sequence, trap, print_word };
+    let mut p = Program {
+        asm,
+        save,
+        scratch,
+        template,
+        finish_sequence,
+        trap,
+        print_word,
+    };
     let end = p.asm.label();
     p.start();
     for index in batch.first..batch.first + batch.count {

@@ -64,9 +64,15 @@ fn parse_args() -> Result<Config, Error> {
     };
     let mut args = std::env::args().skip(1);
     while let Some(name) = args.next() {
-        let value = args.next().ok_or_else(|| Error::Usage(format!("{name}: {USAGE}")))?;
+        let value = args
+            .next()
+            .ok_or_else(|| Error::Usage(format!("{name}: {USAGE}")))?;
         let words = || value.split_whitespace().map(str::to_string).collect();
-        let number = || value.parse::<u64>().map_err(|_| Error::Usage(format!("{name} {value}")));
+        let number = || {
+            value
+                .parse::<u64>()
+                .map_err(|_| Error::Usage(format!("{name} {value}")))
+        };
         match name.as_str() {
             "--oracle" => config.oracle = words(),
             "--tested" => config.tested = words(),
@@ -101,7 +107,9 @@ fn run(
     let create = |path: &Path| std::fs::File::create(path).map_err(|e| Error::Run(name.clone(), e));
     let mut child = Command::new(&command[0])
         .args(&command[1..])
-        .args(["-M", "virt", "-m", "64M", "-display", "none", "-monitor", "none"])
+        .args([
+            "-M", "virt", "-m", "64M", "-display", "none", "-monitor", "none",
+        ])
         .args(["-serial", "stdio", "-cpu", cpu, "-bios"])
         .arg(program)
         .stdin(Stdio::null())
@@ -110,7 +118,11 @@ fn run(
         .spawn()
         .map_err(|e| Error::Run(name.clone(), e))?;
     let start = Instant::now();
-    while child.try_wait().map_err(|e| Error::Run(name.clone(), e))?.is_none() {
+    while child
+        .try_wait()
+        .map_err(|e| Error::Run(name.clone(), e))?
+        .is_none()
+    {
         if start.elapsed() > LIMIT {
             let _ = child.kill();
             let _ = child.wait();
@@ -122,7 +134,14 @@ fn run(
     let got: Vec<String> = text.lines().map(|line| line.trim().to_string()).collect();
     if got.len() != lines {
         let stderr = std::fs::read_to_string(&err).unwrap_or_default();
-        return Err(Error::Lines(name, got.len(), lines, batch.seed, batch.first, stderr));
+        return Err(Error::Lines(
+            name,
+            got.len(),
+            lines,
+            batch.seed,
+            batch.first,
+            stderr,
+        ));
     }
     Ok(got)
 }
@@ -132,17 +151,46 @@ const DUMP_LINES: usize = 68 + sequence::SCRATCH_BYTES / 8;
 
 /// Runs one sequence alone and says what differs.
 fn explain(config: &Config, batch: &Batch<'_>, index: u64, folder: &Path) -> Result<(), Error> {
-    let single = Batch { first: index, count: 1, dump: true, ..batch.clone() };
+    let single = Batch {
+        first: index,
+        count: 1,
+        dump: true,
+        ..batch.clone()
+    };
     let program = folder.join("single.bin");
     let image = image::build(&single);
     std::fs::write(&program, image).map_err(|e| Error::Run("single.bin".into(), e))?;
-    let want = run(&config.oracle, &config.oracle_cpu, &program, &single, DUMP_LINES)?;
-    let got = run(&config.tested, &config.tested_cpu, &program, &single, DUMP_LINES)?;
+    let want = run(
+        &config.oracle,
+        &config.oracle_cpu,
+        &program,
+        &single,
+        DUMP_LINES,
+    )?;
+    let got = run(
+        &config.tested,
+        &config.tested_cpu,
+        &program,
+        &single,
+        DUMP_LINES,
+    )?;
     let code = image::sequence_code(&single, index);
     let hex: Vec<String> = code.iter().map(|byte| format!("{byte:02x}")).collect();
-    println!("sequence {index} of seed {} differs; code: {}", batch.seed, hex.join(""));
-    for (line, (want, got)) in want.iter().zip(&got).enumerate().filter(|(_, (w, g))| w != g) {
-        println!("  {}: oracle {want}, tested {got}", image::dump_line_name(line));
+    println!(
+        "sequence {index} of seed {} differs; code: {}",
+        batch.seed,
+        hex.join("")
+    );
+    for (line, (want, got)) in want
+        .iter()
+        .zip(&got)
+        .enumerate()
+        .filter(|(_, (w, g))| w != g)
+    {
+        println!(
+            "  {}: oracle {want}, tested {got}",
+            image::dump_line_name(line)
+        );
     }
     if want == got {
         println!("  ... but not when run alone: state leaks from one sequence to the next");
@@ -157,7 +205,11 @@ fn compare(config: &Config, batch: &Batch<'_>, folder: &Path) -> Result<Vec<u64>
     let lines = batch.count as usize;
     let want = run(&config.oracle, &config.oracle_cpu, &program, batch, lines)?;
     let got = run(&config.tested, &config.tested_cpu, &program, batch, lines)?;
-    let differing = want.iter().zip(&got).enumerate().filter(|(_, (w, g))| w != g);
+    let differing = want
+        .iter()
+        .zip(&got)
+        .enumerate()
+        .filter(|(_, (w, g))| w != g);
     Ok(differing.map(|(i, _)| batch.first + i as u64).collect())
 }
 
@@ -165,7 +217,10 @@ fn work(config: &Config) -> Result<u64, Error> {
     let generator = Generator::new(&config.group);
     if generator.is_empty() {
         let groups = GROUP_NAMES.join(", ");
-        let message = format!("--group {}: take {groups} or an instruction's name", config.group);
+        let message = format!(
+            "--group {}: take {groups} or an instruction's name",
+            config.group
+        );
         return Err(Error::Usage(message));
     }
     let folder = work_folder()?;
@@ -174,14 +229,24 @@ fn work(config: &Config) -> Result<u64, Error> {
         let count = config.batch.min(config.count - done);
         let first = config.first + done;
         let (seed, length) = (config.seed, config.length);
-        let batch = Batch { generator: &generator, seed, first, count, length, dump: false };
+        let batch = Batch {
+            generator: &generator,
+            seed,
+            first,
+            count,
+            length,
+            dump: false,
+        };
         let differing = compare(config, &batch, &folder)?;
         for index in differing.iter().take(5) {
             explain(config, &batch, *index, &folder)?;
         }
         failures += differing.len() as u64;
         done += count;
-        eprintln!("difftest {}: {done}/{} sequences, {failures} differ", config.group, config.count);
+        eprintln!(
+            "difftest {}: {done}/{} sequences, {failures} differ",
+            config.group, config.count
+        );
         if failures >= 20 {
             break;
         }

@@ -7,7 +7,9 @@ pub struct Random(u64);
 impl Random {
     pub fn new(seed: u64) -> Self {
         // Any seed but 0 works; mix so that neighbouring seeds differ at once.
-        let mixed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = seed
+            .wrapping_add(0x9e37_79b9_7f4a_7c15)
+            .wrapping_mul(0xbf58_476d_1ce4_e5b9);
         Self(mixed | 1)
     }
 

@@ -1,6 +1,6 @@
 //! Random instruction sequences, made from the rows of the guest's own decode tables.
 
-use guest_riscv::{INSN16_PATTERNS, INSN32_PATTERNS};
+use guest_riscv::decode::{INSN16_PATTERNS, INSN32_PATTERNS};
 
 use crate::random::Random;
 
@@ -12,10 +12,35 @@ pub const SCRATCH_BYTES: usize = 4096;
 
 /// Never drawn: what ends the program, waits, changes modes, or depends on time or the machine.
 const EXCLUDED: &[&str] = &[
-    "mret", "sret", "wfi", "jalr", "c_jalr", "c_jr", "ebreak", "c_ebreak", "ecall", "wrs_nto",
-    "wrs_sto", "sfence_vma", "sinval_vma", "sfence_w_inval", "sfence_inval_ir", "csrrw", "csrrs",
-    "csrrc", "csrrwi", "csrrsi", "csrrci", "fence_i", "pause", "cbo_inval", "mnret", "lr_w",
-    "lr_d", "sc_w", "sc_d",
+    "mret",
+    "sret",
+    "wfi",
+    "jalr",
+    "c_jalr",
+    "c_jr",
+    "ebreak",
+    "c_ebreak",
+    "ecall",
+    "wrs_nto",
+    "wrs_sto",
+    "sfence_vma",
+    "sinval_vma",
+    "sfence_w_inval",
+    "sfence_inval_ir",
+    "csrrw",
+    "csrrs",
+    "csrrc",
+    "csrrwi",
+    "csrrsi",
+    "csrrci",
+    "fence_i",
+    "pause",
+    "cbo_inval",
+    "mnret",
+    "lr_w",
+    "lr_d",
+    "sc_w",
+    "sc_d",
 ];
 
 /// Groups of instructions by what their names begin with.
@@ -53,18 +78,23 @@ fn group_of(kind: &Kind) -> &'static str {
 }
 
 /// All groups that `--group` takes.
-pub const GROUP_NAMES: [&str; 6] =
-    ["all", "integer", "float", "atomic", "compressed", "cache"];
+pub const GROUP_NAMES: [&str; 6] = ["all", "integer", "float", "atomic", "compressed", "cache"];
 
 impl Generator {
     /// The kinds of `group` (`all` for every one); an unknown group or instruction has none.
     pub fn new(group: &str) -> Self {
-        let wide = INSN32_PATTERNS
-            .iter()
-            .map(|p| Kind { name: p.name, mask: p.mask, bits: p.bits, half: false });
-        let narrow = INSN16_PATTERNS
-            .iter()
-            .map(|p| Kind { name: p.name, mask: p.mask, bits: p.bits, half: true });
+        let wide = INSN32_PATTERNS.iter().map(|p| Kind {
+            name: p.name,
+            mask: p.mask,
+            bits: p.bits,
+            half: false,
+        });
+        let narrow = INSN16_PATTERNS.iter().map(|p| Kind {
+            name: p.name,
+            mask: p.mask,
+            bits: p.bits,
+            half: true,
+        });
         let kinds = wide
             .chain(narrow)
             .filter(|kind| !EXCLUDED.contains(&kind.name))
@@ -130,7 +160,11 @@ fn shape_word(kind: Kind, insn: u32, random: &mut Random) -> u32 {
 /// Mostly keeps the bases from being overwritten.
 fn protect_rd(insn: u32, random: &mut Random) -> u32 {
     let rd = insn >> 7 & 31;
-    if BASES.contains(&rd) && !random.one_in(16) { insn ^ 4 << 7 } else { insn }
+    if BASES.contains(&rd) && !random.one_in(16) {
+        insn ^ 4 << 7
+    } else {
+        insn
+    }
 }
 
 /// Compressed: branches go forward a little, and rd (bits 11:7 of quadrants 1 and 2) keeps off sp
@@ -143,7 +177,11 @@ fn shape_half(insn: u16, random: &mut Random) -> u16 {
         // c.beqz, c.bnez: offset 4
         (1, 6 | 7) => insn & 0xe383 | 2 << 3,
         (1, 0..=3) | (2, 0..=4) if BASES.contains(&u32::from(insn >> 7 & 31)) => {
-            if random.one_in(16) { insn } else { insn ^ 4 << 7 }
+            if random.one_in(16) {
+                insn
+            } else {
+                insn ^ 4 << 7
+            }
         }
         _ => insn,
     }

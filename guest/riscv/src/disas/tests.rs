@@ -34,6 +34,9 @@ fn columns_and_garbage() {
     check(0x0000_0073, 4, "ecall");
     check(0xfe20_9ee3, 4, "bne             ra,sp,0xffc");
     check(0x1810_0073, 4, "sfence.inval.ir");
+    check(0x3050_10f3, 4, "csrrw           ra,mtvec,zero");
+    check(0x3b61_1073, 4, "csrw            pmpaddr6,sp");
+    check(0xb050_2573, 4, "csrr            a0,mhpmcounter5");
     check(0x0000, 2, "unimp");
     check(0x8002, 2, ".insn           2, 0x8002");
     check(0xffff_ffff, 4, ".insn           4, 0xffffffff");

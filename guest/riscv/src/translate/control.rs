@@ -2,7 +2,7 @@
 
 use accel_tcg::TranslateEnd;
 use tcg::builder::global;
-use tcg::ir::{OpVisitor, Temp, TbExit, Type};
+use tcg::ir::{OpVisitor, TbExit, Temp, Type};
 
 use super::Translator;
 use crate::cpu::{slot, tb_flags};
@@ -83,7 +83,8 @@ impl Translator<'_, '_> {
         let end = self.end;
         let two = self.constant(2);
         let fine = self.b().new_label();
-        self.b().brcond(Type::I64, dest, two, tcg::ir::Cond::TstEq, fine);
+        self.b()
+            .brcond(Type::I64, dest, two, tcg::ir::Cond::TstEq, fine);
         self.raise(Cause::InstructionMisaligned, dest);
         self.b().set_label(Type::I64, fine);
         self.end = end;

@@ -72,10 +72,20 @@ fn translate(
     insn: u64,
     length: usize,
 ) -> TranslateEnd {
-    let insn = if length == 2 { insn as u32 & 0xffff } else { insn as u32 };
+    let insn = if length == 2 {
+        insn as u32 & 0xffff
+    } else {
+        insn as u32
+    };
     set_extra(context.builder, insn);
     let end = TranslateEnd::Next;
-    let mut t = Translator { isa, context, insn, length: length as u64, end };
+    let mut t = Translator {
+        isa,
+        context,
+        insn,
+        length: length as u64,
+        end,
+    };
     let legal = (length != 2 || isa.has(Ext::Zca)) && decode(insn, length, &mut t);
     if !legal {
         t.raise_illegal();
@@ -85,7 +95,10 @@ fn translate(
 
 /// The instruction's bits go with its `insn_start`: an illegal-instruction trap reports them.
 fn set_extra(builder: &mut Builder, insn: u32) {
-    if let Some(Op { kind: OpKind::InsnStart { extra, .. }, .. }) = builder.function.ops.last_mut()
+    if let Some(Op {
+        kind: OpKind::InsnStart { extra, .. },
+        ..
+    }) = builder.function.ops.last_mut()
     {
         *extra = insn.into();
     }
@@ -125,12 +138,20 @@ impl Translator<'_, '_> {
 
     /// An x register to read.
     fn x(&mut self, reg: Reg) -> Temp {
-        if reg.is_zero() { self.constant(0) } else { global((slot::X0 + reg.index()) as u16) }
+        if reg.is_zero() {
+            self.constant(0)
+        } else {
+            global((slot::X0 + reg.index()) as u16)
+        }
     }
 
     /// An x register to write.
     fn x_dest(&mut self, reg: Reg) -> Temp {
-        if reg.is_zero() { self.temp() } else { global((slot::X0 + reg.index()) as u16) }
+        if reg.is_zero() {
+            self.temp()
+        } else {
+            global((slot::X0 + reg.index()) as u16)
+        }
     }
 
     /// An f register, to read or write: always the 64 bits, boxed if the value is narrower.

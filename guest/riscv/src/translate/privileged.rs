@@ -9,8 +9,9 @@ use crate::helpers::Helper;
 
 /// CSRs whose writing changes nothing that translation or interrupts depend on: fflags, stvec,
 /// sscratch, sepc, scause, stval, mtvec, mscratch, mepc, mcause, mtval.
-const PLAIN_CSRS: [i32; 11] =
-    [0x001, 0x105, 0x140, 0x141, 0x142, 0x143, 0x305, 0x340, 0x341, 0x342, 0x343];
+const PLAIN_CSRS: [i32; 11] = [
+    0x001, 0x105, 0x140, 0x141, 0x142, 0x143, 0x305, 0x340, 0x341, 0x342, 0x343,
+];
 
 /// CSRs that count: cycle, time, instret, mcycle, minstret.
 const COUNTERS: [i32; 5] = [0xc00, 0xc01, 0xc02, 0xb00, 0xb02];

@@ -88,7 +88,8 @@ impl Translator<'_, '_> {
         let (fail, done) = (self.b().new_label(), self.b().new_label());
         self.b().brcond(Type::I64, addr, reserved, Cond::Ne, fail);
         let old = self.temp();
-        self.b().atomic_cmpxchg(Type::I64, old, addr, expected, value, oi);
+        self.b()
+            .atomic_cmpxchg(Type::I64, old, addr, expected, value, oi);
         self.b().setcond(Type::I64, d, old, expected, Cond::Ne);
         self.b().br(Type::I64, done);
         self.b().set_label(Type::I64, fail);

@@ -20,9 +20,18 @@ pub(super) struct Format {
     pub nan: u64,
 }
 
-pub(super) const HALF: Format = Format { bits: 16, nan: 0xffff_ffff_ffff_7e00 };
-pub(super) const SINGLE: Format = Format { bits: 32, nan: 0xffff_ffff_7fc0_0000 };
-pub(super) const DOUBLE: Format = Format { bits: 64, nan: 0x7ff8_0000_0000_0000 };
+pub(super) const HALF: Format = Format {
+    bits: 16,
+    nan: 0xffff_ffff_ffff_7e00,
+};
+pub(super) const SINGLE: Format = Format {
+    bits: 32,
+    nan: 0xffff_ffff_7fc0_0000,
+};
+pub(super) const DOUBLE: Format = Format {
+    bits: 64,
+    nan: 0x7ff8_0000_0000_0000,
+};
 
 impl Format {
     /// The ones above a value; also the least pattern that is a boxed value.
@@ -102,7 +111,8 @@ impl Translator<'_, '_> {
         }
         let (least, nan) = (self.constant(format.box_bits()), self.constant(format.nan));
         let checked = self.temp();
-        self.b().movcond(Type::I64, checked, value, least, value, nan, Cond::Geu);
+        self.b()
+            .movcond(Type::I64, checked, value, least, value, nan, Cond::Geu);
         checked
     }
 

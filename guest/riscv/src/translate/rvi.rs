@@ -252,13 +252,15 @@ impl Translator<'_, '_> {
             return self.sraiw(a);
         }
         let (x, d) = (self.x(a.rs1), self.x_dest(a.rd));
-        self.b().extract(Type::I64, d, x, a.shamt as u8, 32 - a.shamt as u8);
+        self.b()
+            .extract(Type::I64, d, x, a.shamt as u8, 32 - a.shamt as u8);
         true
     }
 
     pub(super) fn sraiw(&mut self, a: &Shift) -> bool {
         let (x, d) = (self.x(a.rs1), self.x_dest(a.rd));
-        self.b().sextract(Type::I64, d, x, a.shamt as u8, 32 - a.shamt as u8);
+        self.b()
+            .sextract(Type::I64, d, x, a.shamt as u8, 32 - a.shamt as u8);
         true
     }
 

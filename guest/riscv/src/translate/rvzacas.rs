@@ -18,7 +18,8 @@ impl Translator<'_, '_> {
     fn compare_and_swap(&mut self, a: &Amo, mem: MemOp) -> bool {
         let (addr, expected, new) = (self.x(a.rs1), self.x(a.rd), self.x(a.rs2));
         let (old, oi) = (self.temp(), self.oi(mem));
-        self.b().atomic_cmpxchg(Type::I64, old, addr, expected, new, oi);
+        self.b()
+            .atomic_cmpxchg(Type::I64, old, addr, expected, new, oi);
         let d = self.x_dest(a.rd);
         self.mov(d, old);
         true
@@ -26,7 +27,11 @@ impl Translator<'_, '_> {
 
     /// The register pair that starts with the even `reg`; that of x0 is zero.
     fn pair(&mut self, reg: Reg) -> (Temp, Temp) {
-        let high = if reg.is_zero() { reg } else { Reg::from(reg.index() as i32 + 1) };
+        let high = if reg.is_zero() {
+            reg
+        } else {
+            Reg::from(reg.index() as i32 + 1)
+        };
         (self.x(reg), self.x(high))
     }
 
@@ -39,7 +44,8 @@ impl Translator<'_, '_> {
         let ((el, eh), (nl, nh)) = (self.pair(a.rd), self.pair(a.rs2));
         let (dl, dh) = (self.temp(), self.temp());
         let oi = self.oi(MemOp::UO.with(MemOp::ALIGN));
-        self.b().atomic_cmpxchg2(Type::I64, dl, dh, addr, el, eh, nl, nh, oi);
+        self.b()
+            .atomic_cmpxchg2(Type::I64, dl, dh, addr, el, eh, nl, nh, oi);
         if !a.rd.is_zero() {
             let (low, high) = self.pair(a.rd);
             self.mov(low, dl);

@@ -14,7 +14,8 @@ impl Translator<'_, '_> {
     fn zero_if(&mut self, a: &R, cond: Cond) -> bool {
         let (value, condition, zero) = (self.x(a.rs1), self.x(a.rs2), self.constant(0));
         let d = self.x_dest(a.rd);
-        self.b().movcond(Type::I64, d, condition, zero, zero, value, cond);
+        self.b()
+            .movcond(Type::I64, d, condition, zero, zero, value, cond);
         true
     }
 }
