@@ -299,35 +299,24 @@ impl Word {
     pub fn opcode(self) -> Option<Opcode> {
         Opcode::ALL.get(self.0 as u8 as usize).copied()
     }
-    #[inline(always)]
     pub const fn d(self) -> u8 {
         (self.0 >> 8) as u8
     }
-    #[inline(always)]
     pub const fn a(self) -> u8 {
         (self.0 >> 16) as u8
     }
-    #[inline(always)]
     pub const fn b(self) -> u8 {
         (self.0 >> 24) as u8
     }
     /// Sign-extended.
-    #[inline(always)]
     pub const fn imm(self) -> i64 {
         self.0 as i64 >> 32
     }
     /// The low half of `imm`, sign-extended.
-    #[inline(always)]
     pub const fn imm_low(self) -> i64 {
         (self.0 >> 32) as i16 as i64
     }
-    /// The high half of `imm`.
-    #[inline(always)]
-    pub const fn imm_high(self) -> u16 {
-        (self.0 >> 48) as u16
-    }
     /// Byte `index` of `imm`.
-    #[inline(always)]
     pub const fn c(self, index: u32) -> u8 {
         (self.0 >> (32 + 8 * index)) as u8
     }

@@ -10,7 +10,7 @@ use std::mem::transmute;
 use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering, fence};
 
-use super::bytecode::{Opcode, Word, for_each_bytecode};
+use super::bytecode::{Opcode, for_each_bytecode};
 use super::memory;
 use crate::cpu_state::{CpuState, JumpCacheEntry, NO_EXCEPTION, PAGE_MASK, SLOT_ZERO};
 use crate::exec::{ExecEnv, Exit, Fault};
@@ -24,6 +24,39 @@ struct Machine<'e, E: ExecEnv> {
     ip: *const u64,
     tb: *const TbHeader,
     exit_request: *const AtomicU32,
+}
+
+/// The instruction that runs. Its fields are read from the bytecode one by one: cheaper than a load
+/// of the whole word and shifts, natively and in wasm.
+#[derive(Clone, Copy)]
+struct Insn(*const u64);
+
+macro_rules! fields {
+    ($($(#[$doc:meta])* $name:ident: $ty:ty as $out:ty, $offset:literal;)*) => {
+        impl Insn {
+            $($(#[$doc])*
+            #[inline(always)]
+            const fn $name(self) -> $out {
+                // SAFETY: only `fetch` makes an `Insn`, of an instruction of a valid block; the
+                // offset is inside its word, and aligned.
+                unsafe { *self.0.cast::<u8>().add($offset).cast::<$ty>() as $out }
+            })*
+        }
+    };
+}
+
+// See the layout of `bytecode::Word`.
+fields! {
+    op: u8 as u8, 0;
+    d: u8 as u8, 1;
+    a: u8 as u8, 2;
+    b: u8 as u8, 3;
+    imm: i32 as i64, 4;
+    imm_low: i16 as i64, 4;
+    imm_high: u16 as u16, 6;
+    c0: u8 as u8, 4;
+    c1: u8 as u8, 5;
+    c2: u8 as u8, 6;
 }
 
 macro_rules! define_exec {
@@ -56,7 +89,7 @@ macro_rules! define_exec {
                 }
                 loop {
                     let w = m.fetch();
-                    match transmute::<u8, Opcode>(w.0 as u8) {
+                    match transmute::<u8, Opcode>(w.op()) {
                         $(Opcode::$bin => m.binary(w, |$ba, $bb| $be),)*
                         $(Opcode::$imm => m.immediate(w, |$ia, $ib| $ie),)*
                         $(Opcode::$una => m.unary(w, |$ua| $ue),)*
@@ -135,13 +168,18 @@ impl<'e, E: ExecEnv> Machine<'e, E> {
     }
 
     #[inline(always)]
-    unsafe fn fetch(&mut self) -> Word {
+    unsafe fn fetch(&mut self) -> Insn {
+        let insn = Insn(self.ip);
         // SAFETY: blocks end with an instruction that leaves, so `ip` is inside the block.
-        unsafe {
-            let word = *self.ip;
-            self.ip = self.ip.add(1);
-            Word(word)
-        }
+        self.ip = unsafe { self.ip.add(1) };
+        insn
+    }
+
+    /// The second word of an instruction.
+    #[inline(always)]
+    unsafe fn fetch_second(&mut self) -> u64 {
+        // SAFETY: the caller knows that there is one.
+        unsafe { *self.fetch().0 }
     }
 
     #[inline(always)]
@@ -157,7 +195,7 @@ impl<'e, E: ExecEnv> Machine<'e, E> {
     }
 
     #[inline(always)]
-    unsafe fn field<T>(&self, w: Word) -> *mut T {
+    unsafe fn field<T>(&self, w: Insn) -> *mut T {
         // SAFETY: offsets come from the guest's front end, which takes them from the CPU's layout.
         unsafe { self.state.cast::<u8>().offset(w.imm() as isize).cast() }
     }
@@ -193,25 +231,25 @@ impl<'e, E: ExecEnv> Machine<'e, E> {
     }
 
     #[inline(always)]
-    unsafe fn binary(&mut self, w: Word, f: impl Fn(u64, u64) -> u64) {
+    unsafe fn binary(&mut self, w: Insn, f: impl Fn(u64, u64) -> u64) {
         // SAFETY: slots.
         unsafe { self.set(w.d(), f(self.get(w.a()), self.get(w.b()))) }
     }
 
     #[inline(always)]
-    unsafe fn immediate(&mut self, w: Word, f: impl Fn(u64, u64) -> u64) {
+    unsafe fn immediate(&mut self, w: Insn, f: impl Fn(u64, u64) -> u64) {
         // SAFETY: slots.
         unsafe { self.set(w.d(), f(self.get(w.a()), w.imm() as u64)) }
     }
 
     #[inline(always)]
-    unsafe fn unary(&mut self, w: Word, f: impl Fn(u64) -> u64) {
+    unsafe fn unary(&mut self, w: Insn, f: impl Fn(u64) -> u64) {
         // SAFETY: slots.
         unsafe { self.set(w.d(), f(self.get(w.a()))) }
     }
 
     #[inline(always)]
-    unsafe fn branch_if(&mut self, w: Word, f: impl Fn(u64, u64) -> bool) {
+    unsafe fn branch_if(&mut self, w: Insn, f: impl Fn(u64, u64) -> bool) {
         // SAFETY: slots; a branch inside the block.
         unsafe {
             if f(self.get(w.a()), self.get(w.b())) {
@@ -221,10 +259,10 @@ impl<'e, E: ExecEnv> Machine<'e, E> {
     }
 
     #[inline(always)]
-    unsafe fn mov_if(&mut self, w: Word, f: impl Fn(u64, u64) -> bool) {
+    unsafe fn mov_if(&mut self, w: Insn, f: impl Fn(u64, u64) -> bool) {
         // SAFETY: slots.
         unsafe {
-            let (t, e) = (self.get(w.c(0)), self.get(w.c(1)));
+            let (t, e) = (self.get(w.c0()), self.get(w.c1()));
             self.set(
                 w.d(),
                 if f(self.get(w.a()), self.get(w.b())) {
@@ -263,7 +301,7 @@ impl<'e, E: ExecEnv> Machine<'e, E> {
 
     /// True when an exit was requested.
     #[inline(always)]
-    unsafe fn chain(&mut self, w: Word, f: impl Fn(u64, u64) -> bool) -> bool {
+    unsafe fn chain(&mut self, w: Insn, f: impl Fn(u64, u64) -> bool) -> bool {
         // SAFETY: slots, exits.
         unsafe {
             if f(self.get(w.a()), self.get(w.b())) {
@@ -280,7 +318,7 @@ impl<'e, E: ExecEnv> Machine<'e, E> {
 
     /// False when an exception was raised.
     #[inline(always)]
-    unsafe fn load<T: Copy>(&mut self, w: Word, convert: impl Fn(T) -> u64) -> bool {
+    unsafe fn load<T: Copy>(&mut self, w: Insn, convert: impl Fn(T) -> u64) -> bool {
         // SAFETY: slots; a hit leads to RAM up to the access's last byte.
         unsafe {
             let addr = self.get(w.a()).wrapping_add(w.imm_low() as u64);
@@ -291,7 +329,7 @@ impl<'e, E: ExecEnv> Machine<'e, E> {
                 self.set(w.d(), convert(host.read_unaligned()));
                 return true;
             }
-            let value = load_slow(self.env, addr, w);
+            let value = load_slow(self.env, addr, w.b(), w.imm_high());
             let ok = value.is_ok();
             if let Ok(value) = value {
                 self.set(w.d(), value);
@@ -302,7 +340,7 @@ impl<'e, E: ExecEnv> Machine<'e, E> {
 
     /// False when an exception was raised.
     #[inline(always)]
-    unsafe fn store<T: Copy>(&mut self, w: Word, convert: impl Fn(u64) -> T) -> bool {
+    unsafe fn store<T: Copy>(&mut self, w: Insn, convert: impl Fn(u64) -> T) -> bool {
         // SAFETY: slots; a hit leads to RAM up to the access's last byte.
         unsafe {
             let addr = self.get(w.a()).wrapping_add(w.imm_low() as u64);
@@ -313,24 +351,21 @@ impl<'e, E: ExecEnv> Machine<'e, E> {
                 memory::host::<T>(entry, addr).write_unaligned(convert(value));
                 return true;
             }
-            store_slow(self.env, addr, value, w)
+            store_slow(self.env, addr, value, w.d(), w.imm_high())
         }
     }
 }
 
 #[cold]
 #[inline(never)]
-fn load_slow<E: ExecEnv>(env: &mut E, addr: u64, w: Word) -> Result<u64, Fault> {
-    env.load_slow(
-        addr,
-        MemOpIdx::new(MemOp(w.b()), memory::mmu_idx_of(w.imm_high())),
-    )
+fn load_slow<E: ExecEnv>(env: &mut E, addr: u64, mem: u8, tlb: u16) -> Result<u64, Fault> {
+    env.load_slow(addr, MemOpIdx::new(MemOp(mem), memory::mmu_idx_of(tlb)))
 }
 
 #[cold]
 #[inline(never)]
-fn store_slow<E: ExecEnv>(env: &mut E, addr: u64, value: u64, w: Word) -> bool {
-    let oi = MemOpIdx::new(MemOp(w.d()), memory::mmu_idx_of(w.imm_high()));
+fn store_slow<E: ExecEnv>(env: &mut E, addr: u64, value: u64, mem: u8, tlb: u16) -> bool {
+    let oi = MemOpIdx::new(MemOp(mem), memory::mmu_idx_of(tlb));
     env.store_slow(addr, value, oi).is_ok()
 }
 
@@ -338,68 +373,68 @@ fn store_slow<E: ExecEnv>(env: &mut E, addr: u64, value: u64, w: Word) -> bool {
 #[allow(clippy::missing_safety_doc, reason = "the promise of `exec`")]
 impl<E: ExecEnv> Machine<'_, E> {
     #[inline(always)]
-    unsafe fn mov_imm(&mut self, w: Word) {
+    unsafe fn mov_imm(&mut self, w: Insn) {
         // SAFETY: a slot.
         unsafe { self.set(w.d(), w.imm() as u64) }
     }
 
     #[inline(always)]
-    unsafe fn mov_imm64(&mut self, w: Word) {
+    unsafe fn mov_imm64(&mut self, w: Insn) {
         // SAFETY: a slot; this instruction has a second word.
         unsafe {
-            let value = self.fetch().0;
+            let value = self.fetch_second();
             self.set(w.d(), value);
         }
     }
 
     #[inline(always)]
-    unsafe fn deposit(&mut self, w: Word) {
-        let mask = (!0u64 >> (64 - w.c(1) as u32 % 65).min(63)) << (w.c(0) & 63);
+    unsafe fn deposit(&mut self, w: Insn) {
+        let mask = (!0u64 >> (64 - w.c1() as u32 % 65).min(63)) << (w.c0() & 63);
         // SAFETY: slots.
         unsafe {
-            let field = self.get(w.b()) << (w.c(0) & 63);
+            let field = self.get(w.b()) << (w.c0() & 63);
             self.set(w.d(), self.get(w.a()) & !mask | field & mask);
         }
     }
 
     /// `d, c0 <- f((a, c1), (b, c2))`.
     #[inline(always)]
-    unsafe fn pairs(&mut self, w: Word, f: impl Fn(u128, u128) -> u128) {
+    unsafe fn pairs(&mut self, w: Insn, f: impl Fn(u128, u128) -> u128) {
         // SAFETY: slots.
         unsafe {
-            let a = pair(self.get(w.a()), self.get(w.c(1)));
-            let d = f(a, pair(self.get(w.b()), self.get(w.c(2))));
+            let a = pair(self.get(w.a()), self.get(w.c1()));
+            let d = f(a, pair(self.get(w.b()), self.get(w.c2())));
             self.set(w.d(), d as u64);
-            self.set(w.c(0), (d >> 64) as u64);
+            self.set(w.c0(), (d >> 64) as u64);
         }
     }
 
     /// The same on halves.
     #[inline(always)]
-    unsafe fn pairs_w(&mut self, w: Word, f: impl Fn(u64, u64) -> u64) {
+    unsafe fn pairs_w(&mut self, w: Insn, f: impl Fn(u64, u64) -> u64) {
         // SAFETY: slots.
         unsafe {
-            let a = low(self.get(w.a())) | self.get(w.c(1)) << 32;
-            let d = f(a, low(self.get(w.b())) | self.get(w.c(2)) << 32);
+            let a = low(self.get(w.a())) | self.get(w.c1()) << 32;
+            let d = f(a, low(self.get(w.b())) | self.get(w.c2()) << 32);
             self.set(w.d(), sext(d));
-            self.set(w.c(0), sext(d >> 32));
+            self.set(w.c0(), sext(d >> 32));
         }
     }
 
     /// `d, c0 <- f(a, b, c1)`.
     #[inline(always)]
-    unsafe fn carry(&mut self, w: Word, f: impl Fn(u64, u64, u64) -> (u64, u64)) {
+    unsafe fn carry(&mut self, w: Insn, f: impl Fn(u64, u64, u64) -> (u64, u64)) {
         // SAFETY: slots.
         unsafe {
-            let (d, co) = f(self.get(w.a()), self.get(w.b()), self.get(w.c(1)));
+            let (d, co) = f(self.get(w.a()), self.get(w.b()), self.get(w.c1()));
             self.set(w.d(), d);
-            self.set(w.c(0), co);
+            self.set(w.c0(), co);
         }
     }
 
     /// Calls the helper of the second word.
     #[inline(always)]
-    unsafe fn invoke(&mut self, w: Word, nargs: u32) -> u64 {
+    unsafe fn invoke(&mut self, w: Insn, nargs: u32) -> u64 {
         type Cpu = *mut CpuState;
         type Fn0 = extern "C" fn(Cpu) -> u64;
         type Fn1 = extern "C" fn(Cpu, u64) -> u64;
@@ -409,9 +444,9 @@ impl<E: ExecEnv> Machine<'_, E> {
         // SAFETY: the second word is the address of a helper of this guest with that many
         // arguments, whose first is the CPU; slots.
         unsafe {
-            let function = self.fetch().0 as usize as *const ();
+            let function = self.fetch_second() as usize as *const ();
             let (a, b) = (self.get(w.a()), self.get(w.b()));
-            let (c, d) = (self.get(w.c(0)), self.get(w.c(1)));
+            let (c, d) = (self.get(w.c0()), self.get(w.c1()));
             match nargs {
                 0 => transmute::<*const (), Fn0>(function)(self.state),
                 1 => transmute::<*const (), Fn1>(function)(self.state, a),
@@ -423,7 +458,7 @@ impl<E: ExecEnv> Machine<'_, E> {
     }
 
     #[inline(always)]
-    unsafe fn call(&mut self, w: Word, nargs: u32) {
+    unsafe fn call(&mut self, w: Insn, nargs: u32) {
         // SAFETY: as for `invoke`.
         unsafe {
             let result = self.invoke(w, nargs);
@@ -433,7 +468,7 @@ impl<E: ExecEnv> Machine<'_, E> {
 
     /// A call that may raise: the result is kept only if it did not.
     #[inline(always)]
-    unsafe fn call_raise(&mut self, w: Word, nargs: u32) -> Option<Exit> {
+    unsafe fn call_raise(&mut self, w: Insn, nargs: u32) -> Option<Exit> {
         // SAFETY: as for `invoke`.
         unsafe {
             let result = self.invoke(w, nargs);
@@ -446,13 +481,13 @@ impl<E: ExecEnv> Machine<'_, E> {
     }
 
     #[inline(always)]
-    unsafe fn branch(&mut self, w: Word) {
+    unsafe fn branch(&mut self, w: Insn) {
         // SAFETY: a branch inside the block.
         unsafe { self.jump(w.imm()) }
     }
 
     #[inline(always)]
-    unsafe fn fence(&mut self, _w: Word) {
+    unsafe fn fence(&mut self, _w: Insn) {
         fence(Ordering::SeqCst);
     }
 }
@@ -463,7 +498,7 @@ macro_rules! rows {
         #[allow(clippy::missing_safety_doc, reason = "the promise of `exec`")]
         impl<E: ExecEnv> Machine<'_, E> {
             $(#[inline(always)]
-            unsafe fn $name(&mut $self, $w: Word) -> $ret {
+            unsafe fn $name(&mut $self, $w: Insn) -> $ret {
                 // SAFETY: the promise of `exec`, passed on.
                 unsafe { $body }
             })*
@@ -526,7 +561,7 @@ impl<E: ExecEnv> Machine<'_, E> {
     #[inline(always)]
     unsafe fn finish2(
         &mut self,
-        w: Word,
+        w: Insn,
         result: Result<(u64, u64), Fault>,
         words: usize,
     ) -> Option<Exit> {
@@ -536,13 +571,13 @@ impl<E: ExecEnv> Machine<'_, E> {
         // SAFETY: slots.
         unsafe {
             self.set(w.d(), low);
-            self.set(w.c(0), high);
+            self.set(w.c0(), high);
         }
         None
     }
 
     #[inline(always)]
-    unsafe fn load_any(&mut self, w: Word) -> Option<Exit> {
+    unsafe fn load_any(&mut self, w: Insn) -> Option<Exit> {
         let oi = MemOpIdx(w.imm() as u16);
         // SAFETY: slots, the state.
         unsafe {
@@ -552,7 +587,7 @@ impl<E: ExecEnv> Machine<'_, E> {
     }
 
     #[inline(always)]
-    unsafe fn store_any(&mut self, w: Word) -> Option<Exit> {
+    unsafe fn store_any(&mut self, w: Insn) -> Option<Exit> {
         let oi = MemOpIdx(w.imm() as u16);
         // SAFETY: slots, the state.
         let result =
@@ -561,7 +596,7 @@ impl<E: ExecEnv> Machine<'_, E> {
     }
 
     #[inline(always)]
-    unsafe fn load2(&mut self, w: Word) -> Option<Exit> {
+    unsafe fn load2(&mut self, w: Insn) -> Option<Exit> {
         // SAFETY: slots.
         unsafe {
             let values = self.env.load2_slow(self.get(w.a()), MemOpIdx(w.imm_high()));
@@ -570,10 +605,10 @@ impl<E: ExecEnv> Machine<'_, E> {
     }
 
     #[inline(always)]
-    unsafe fn store2(&mut self, w: Word) -> Option<Exit> {
+    unsafe fn store2(&mut self, w: Insn) -> Option<Exit> {
         let oi = MemOpIdx(w.imm_high());
         // SAFETY: slots.
-        let (addr, low, high) = unsafe { (self.get(w.a()), self.get(w.b()), self.get(w.c(0))) };
+        let (addr, low, high) = unsafe { (self.get(w.a()), self.get(w.b()), self.get(w.c0())) };
         self.env
             .store2_slow(addr, low, high, oi)
             .is_err()
@@ -581,21 +616,21 @@ impl<E: ExecEnv> Machine<'_, E> {
     }
 
     #[inline(always)]
-    unsafe fn cmpxchg(&mut self, w: Word) -> Option<Exit> {
+    unsafe fn cmpxchg(&mut self, w: Insn) -> Option<Exit> {
         let oi = MemOpIdx(w.imm_high());
         // SAFETY: slots, the state.
         unsafe {
-            let values = (self.get(w.b()), self.get(w.c(0)));
+            let values = (self.get(w.b()), self.get(w.c0()));
             let old = memory::cmpxchg(self.env, self.state, self.get(w.a()), values, oi);
             self.finish(w.d(), old, 1)
         }
     }
 
     #[inline(always)]
-    unsafe fn cmpxchg2(&mut self, w: Word) -> Option<Exit> {
+    unsafe fn cmpxchg2(&mut self, w: Insn) -> Option<Exit> {
         // SAFETY: slots; this instruction has a second word.
         unsafe {
-            let [el, eh, nl, nh, ..] = self.fetch().0.to_le_bytes();
+            let [el, eh, nl, nh, ..] = self.fetch_second().to_le_bytes();
             let expected = (self.get(el), self.get(eh));
             let new = (self.get(nl), self.get(nh));
             let oi = MemOpIdx(w.imm_high());
@@ -605,11 +640,11 @@ impl<E: ExecEnv> Machine<'_, E> {
     }
 
     #[inline(always)]
-    unsafe fn rmw(&mut self, w: Word) -> Option<Exit> {
+    unsafe fn rmw(&mut self, w: Insn) -> Option<Exit> {
         let oi = MemOpIdx(w.imm_high());
         // SAFETY: the code generator stored a discriminant; slots, the state.
         unsafe {
-            let rmw = transmute::<u8, RmwOp>(w.c(0));
+            let rmw = transmute::<u8, RmwOp>(w.c0());
             let (addr, value) = (self.get(w.a()), self.get(w.b()));
             let old = memory::rmw(self.env, self.state, addr, value, rmw, oi);
             self.finish(w.d(), old, 1)
@@ -617,7 +652,7 @@ impl<E: ExecEnv> Machine<'_, E> {
     }
 
     #[inline(always)]
-    unsafe fn budget(&mut self, w: Word) -> Option<Exit> {
+    unsafe fn budget(&mut self, w: Insn) -> Option<Exit> {
         // SAFETY: the state.
         let left = unsafe { &mut (*self.state).icount_left };
         match left.checked_sub(w.imm()) {
@@ -632,7 +667,7 @@ impl<E: ExecEnv> Machine<'_, E> {
 #[allow(clippy::missing_safety_doc, reason = "the promise of `exec`")]
 impl<E: ExecEnv> Machine<'_, E> {
     #[inline(always)]
-    unsafe fn goto_tb(&mut self, w: Word) -> Option<Exit> {
+    unsafe fn goto_tb(&mut self, w: Insn) -> Option<Exit> {
         // SAFETY: exits.
         match unsafe { self.follow((w.d() & 1) as usize) } {
             Some(true) => Some(Exit::Request { tb: self.tb }),
@@ -641,7 +676,7 @@ impl<E: ExecEnv> Machine<'_, E> {
     }
 
     #[inline(always)]
-    unsafe fn goto_ptr(&mut self, w: Word) -> Option<Exit> {
+    unsafe fn goto_ptr(&mut self, w: Insn) -> Option<Exit> {
         // SAFETY: the state; what the jump cache holds for its current generation is valid.
         unsafe {
             let pc = self.get(w.a());
@@ -662,7 +697,7 @@ impl<E: ExecEnv> Machine<'_, E> {
     }
 
     #[inline(always)]
-    unsafe fn exit_slot(&mut self, w: Word) -> Option<Exit> {
+    unsafe fn exit_slot(&mut self, w: Insn) -> Option<Exit> {
         Some(Exit::Slot {
             tb: self.tb,
             slot: w.d(),
@@ -670,12 +705,12 @@ impl<E: ExecEnv> Machine<'_, E> {
     }
 
     #[inline(always)]
-    unsafe fn exit_main(&mut self, _w: Word) -> Option<Exit> {
+    unsafe fn exit_main(&mut self, _w: Insn) -> Option<Exit> {
         Some(Exit::Main)
     }
 
     #[inline(always)]
-    unsafe fn exit_exception(&mut self, _w: Word) -> Option<Exit> {
+    unsafe fn exit_exception(&mut self, _w: Insn) -> Option<Exit> {
         Some(self.exception(1))
     }
 }

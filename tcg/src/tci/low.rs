@@ -2,7 +2,7 @@
 //! while instructions are selected.
 
 use super::bytecode::Opcode;
-use crate::cpu_state::{SLOT_DISCARD, SLOT_ZERO};
+use crate::cpu_state::SLOT_ZERO;
 use crate::ir::Label;
 
 /// A virtual register (a temp of the function, or one more that selection made), or a byte that
@@ -17,7 +17,6 @@ impl Reg {
     /// An operand that is not there.
     pub const NONE: Self = Self::raw(0);
     pub const ZERO: Self = Self::raw(SLOT_ZERO);
-    pub const DISCARD: Self = Self::raw(SLOT_DISCARD);
 
     /// The virtual register of that number, below [`Self::COUNT_MAX`].
     pub const fn new(index: usize) -> Self {
