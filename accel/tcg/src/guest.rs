@@ -176,7 +176,7 @@ pub trait GuestCpu: Sized + Send + 'static {
     fn do_interrupt(&mut self) -> bool;
     /// Something to wake a halted CPU for (ignores global enables, as WFI does).
     fn has_work(&self) -> bool;
-    /// Power-on state; `pc` is the machine's reset vector.
+    /// Power-on state; `pc` is the machine's reset vector. Flushes the TLB if translation changes.
     fn reset(&mut self, pc: u64);
     /// Registers for `info registers` and `-d cpu`.
     fn dump(&self) -> String;

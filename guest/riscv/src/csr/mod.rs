@@ -62,6 +62,17 @@ impl Csr {
     }
 }
 
+/// Name of register `number`, for disassembly.
+pub(crate) fn name(number: u16) -> Option<String> {
+    let row = Csr::find(number)?;
+    if row.count == 1 {
+        return Some(row.name.to_string());
+    }
+    // Performance counters are numbered from 3 on.
+    let first = if row.name.contains("hpm") { 3 } else { 0 };
+    Some(format!("{}{}", row.name, number - row.first + first))
+}
+
 impl RiscvCpu {
     /// `csrr`: reads CSR `number`.
     pub fn csr_read_checked(&mut self, number: u16) -> Result<u64, Trap> {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::core::testing::{FakeMemory, ManualTimers, RAM_BASE, RecordingIrq, fuzz};
+use crate::core::testing::{FakeMemory, ManualTimers, RAM_BASE, Random, RecordingIrq, fuzz};
 use crate::virtio::virtio_bus::{SharedMemory, VirtioDevice, VirtioState};
 use std::sync::Weak;
 
@@ -299,5 +299,28 @@ fn random_accesses_do_no_harm() {
         let device: Arc<Mutex<dyn MmioDevice>> = rig.slot.clone();
         fuzz(&device, VIRTIO_MMIO_SIZE, seed, &timers);
         fuzz(&device, 0x110, seed, &timers);
+    }
+}
+
+/// A driver that negotiates well and then writes anything into its rings.
+#[test]
+fn random_rings_do_no_harm() {
+    let optional = feature::RING_PACKED | feature::EVENT_IDX | feature::INDIRECT_DESC;
+    for seed in 0..100 {
+        let mut random = Random::new(seed);
+        let rig = Rig::new(false);
+        rig.drive(feature::VERSION_1 | random.next() & optional);
+        for _ in 0..100 {
+            let ring = 0x1000 * random.below(3);
+            let value = random.value().to_le_bytes();
+            rig.memory
+                .put(RAM_BASE + ring + 2 * random.below(32), &value);
+            rig.memory
+                .put(RAM_BASE + 0x1002, &[random.below(5) as u8, 0]);
+            rig.write(QUEUE_NOTIFY, 0);
+            if rig.read(STATUS) & u32::from(status::NEEDS_RESET) != 0 {
+                rig.drive(feature::VERSION_1 | random.next() & optional);
+            }
+        }
     }
 }
