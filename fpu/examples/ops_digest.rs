@@ -54,7 +54,8 @@ impl Digest {
 }
 
 macro_rules! format {
-    ($digest:ident $bits:ident $e:literal $f:literal; $($one:ident)*; $($two:ident)*; $fma:ident) => {
+    ($digest:ident $bits:ident $e:literal $f:literal;
+     $($one:ident)*; $($two:ident)*; $fma:ident) => {
         let (a, b, c) = (
             $digest.operand($e, $f) as $bits,
             $digest.operand($e, $f) as $bits,
