@@ -4,6 +4,7 @@
 //! **Architecture Invariant:** nothing here names a guest, a device or an accelerator.
 
 pub mod cutils;
+pub mod keyval;
 pub mod host_console;
 pub mod log;
 pub mod main_loop;

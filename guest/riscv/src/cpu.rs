@@ -183,11 +183,23 @@ impl RiscvCpu {
         self.privilege = Privilege::Machine;
         self.mstatus = ms::XLEN64;
         (self.medeleg, self.mideleg, self.mie, self.mip_soft) = (0, 0, 0, 0);
-        (self.mtvec, self.mscratch, self.mepc, self.mcause, self.mtval) = (0, 0, 0, 0, 0);
+        (
+            self.mtvec,
+            self.mscratch,
+            self.mepc,
+            self.mcause,
+            self.mtval,
+        ) = (0, 0, 0, 0, 0);
         (self.mcounteren, self.mcountinhibit, self.senvcfg) = (0, 0, 0);
         self.menvcfg = self.menvcfg_at_reset();
         (self.mstateen, self.sstateen) = ([0; 4], [0; 4]);
-        (self.stvec, self.sscratch, self.sepc, self.scause, self.stval) = (0, 0, 0, 0, 0);
+        (
+            self.stvec,
+            self.sscratch,
+            self.sepc,
+            self.scause,
+            self.stval,
+        ) = (0, 0, 0, 0, 0);
         (self.scounteren, self.satp, self.stimecmp, self.frm) = (0, 0, u64::MAX, 0);
         (self.mcycle_offset, self.minstret_offset) = (0, 0);
         (self.mhpmcounter, self.mhpmevent) = ([0; HPM_COUNTERS], [0; HPM_COUNTERS]);
@@ -324,7 +336,12 @@ impl RiscvCpu {
         }
         for (index, name) in X_NAMES.iter().enumerate() {
             let end = if index % 4 == 3 { '\n' } else { ' ' };
-            let _ = write!(text, " {:8} {:016x}{end}", format!("x{index}/{name}"), self.x(index));
+            let _ = write!(
+                text,
+                " {:8} {:016x}{end}",
+                format!("x{index}/{name}"),
+                self.x(index)
+            );
         }
         text
     }

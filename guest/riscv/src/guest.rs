@@ -1,11 +1,9 @@
 //! Joins the hart to the accelerator: the `GuestCpu` of RISC-V.
 
-use accel_tcg::{
-    Access, CpuCommon, GuestCpu, TlbFill, TranslateContext, TranslateEnd,
-};
+use accel_tcg::{Access, CpuCommon, GuestCpu, Helper, TlbFill, TranslateContext, TranslateEnd};
 use include::VirtAddr;
 use tcg::builder::GlobalInfo;
-use tcg::ir::{HelperInfo, Type};
+use tcg::ir::Type;
 
 use crate::cpu::{Privilege, RiscvCpu, X_NAMES, mmu_idx, slot};
 use crate::trap::{Cause, Trap};
@@ -22,7 +20,11 @@ static GLOBALS: [GlobalInfo; slot::LOAD_VAL + 1] = globals();
 
 /// Every global stands in the slot of its own number.
 const fn globals() -> [GlobalInfo; slot::LOAD_VAL + 1] {
-    let mut rows = [GlobalInfo { name: "", slot: 0, ty: Type::I64 }; slot::LOAD_VAL + 1];
+    let mut rows = [GlobalInfo {
+        name: "",
+        slot: 0,
+        ty: Type::I64,
+    }; slot::LOAD_VAL + 1];
     let mut i = 0;
     while i < rows.len() {
         rows[i].slot = i as u8;
@@ -54,7 +56,7 @@ impl GuestCpu for RiscvCpu {
         &GLOBALS
     }
 
-    fn helpers() -> &'static [HelperInfo] {
+    fn helpers() -> &'static [Helper<Self>] {
         helpers::table()
     }
 
@@ -107,7 +109,10 @@ impl GuestCpu for RiscvCpu {
             Access::Store => Cause::StoreAccess,
             Access::Fetch => Cause::InstructionAccess,
         };
-        self.raise(Trap { cause, tval: addr.0 });
+        self.raise(Trap {
+            cause,
+            tval: addr.0,
+        });
     }
 
     fn raise_misaligned(&mut self, addr: VirtAddr, access: Access, atomic: bool) {
@@ -116,7 +121,10 @@ impl GuestCpu for RiscvCpu {
             Access::Load if !atomic => Cause::LoadMisaligned,
             _ => Cause::StoreMisaligned,
         };
-        self.raise(Trap { cause, tval: addr.0 });
+        self.raise(Trap {
+            cause,
+            tval: addr.0,
+        });
     }
 
     fn restore_state(&mut self, pc: u64, extra: u64) {

@@ -189,7 +189,11 @@ impl Isa {
         for row in TABLE {
             extensions.set(row.ext, chosen(row));
         }
-        let paging = if name == "rva22s64" { PagingMode::Sv39 } else { PagingMode::Sv57 };
+        let paging = if name == "rva22s64" {
+            PagingMode::Sv39
+        } else {
+            PagingMode::Sv57
+        };
         Ok(Self {
             extensions,
             paging,
@@ -244,7 +248,8 @@ impl Isa {
         self.extensions.set(ext, on);
         for (whole, part) in PARTS {
             if *whole == ext {
-                self.extensions.set(*part, on && (*part != Ext::Zcd || self.has(Ext::D)));
+                self.extensions
+                    .set(*part, on && (*part != Ext::Zcd || self.has(Ext::D)));
             }
         }
         if ext == Ext::D {
@@ -260,7 +265,11 @@ impl Isa {
             PagingMode::Sv48 => PagingMode::Sv39,
             PagingMode::Sv39 | PagingMode::Bare => PagingMode::Bare,
         };
-        self.paging = if on { self.paging.max(mode) } else { self.paging.min(below) };
+        self.paging = if on {
+            self.paging.max(mode)
+        } else {
+            self.paging.min(below)
+        };
     }
 
     fn check(&self) -> Result<(), IsaError> {
@@ -273,7 +282,10 @@ impl Isa {
     }
 
     fn names(&self) -> impl Iterator<Item = &'static str> + '_ {
-        TABLE.iter().filter(|row| self.has(row.ext)).map(|row| row.name)
+        TABLE
+            .iter()
+            .filter(|row| self.has(row.ext))
+            .map(|row| row.name)
     }
 
     /// The `riscv,isa` property: `rv64imafdc_zicbom_...`.
@@ -343,8 +355,10 @@ mod tests {
     use super::*;
 
     fn parse(model: &str, properties: &[(&str, &str)]) -> Result<Isa, IsaError> {
-        let owned: Vec<_> =
-            properties.iter().map(|(n, v)| (n.to_string(), v.to_string())).collect();
+        let owned: Vec<_> = properties
+            .iter()
+            .map(|(n, v)| (n.to_string(), v.to_string()))
+            .collect();
         Isa::parse(model, &owned)
     }
 
@@ -358,7 +372,10 @@ mod tests {
     #[test]
     fn models_and_properties() {
         let isa = parse("rv64", &[]).unwrap();
-        assert!(isa.isa_string().starts_with("rv64imafdc_zic64b_zicbom_zicbop_zicboz_"));
+        assert!(
+            isa.isa_string()
+                .starts_with("rv64imafdc_zic64b_zicbom_zicbop_zicboz_")
+        );
         assert_eq!(isa.misa(), 0x8000_0000_0014_112d);
         assert_eq!(isa.mmu_type(), "riscv,sv57");
         let isa = parse("rv64", &[("sv57", "off"), ("c", "off"), ("zba", "off")]).unwrap();

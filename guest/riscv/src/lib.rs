@@ -5,9 +5,12 @@
 
 #![forbid(unsafe_code)]
 
+mod bit_helper;
 pub mod cpu;
 pub mod csr;
+pub mod decode;
 mod disas;
+mod fpu_helper;
 mod guest;
 mod helpers;
 pub mod isa;

@@ -139,7 +139,9 @@ impl RiscvCpu {
                 if !verdict.write {
                     return Err(WalkError::Access);
                 }
-                let old = self.common.phys_cmpxchgq(PhysAddr(leaf.at), leaf.entry, new);
+                let old = self
+                    .common
+                    .phys_cmpxchgq(PhysAddr(leaf.at), leaf.entry, new);
                 match old {
                     None => return Err(WalkError::Access),
                     Some(old) if old != leaf.entry => continue, // changed meanwhile: walk again
@@ -171,7 +173,12 @@ impl RiscvCpu {
             global |= entry & pte::G != 0;
             let next = entry >> pte::PPN_SHIFT & ((1 << pte::PPN_BITS) - 1);
             if entry & (pte::R | pte::W | pte::X) != 0 {
-                return Ok(Leaf { entry, at, level, global });
+                return Ok(Leaf {
+                    entry,
+                    at,
+                    level,
+                    global,
+                });
             }
             let leaf_only = pte::D | pte::A | pte::U | pte::N | 3 << pte::PBMT_SHIFT;
             if entry & leaf_only != 0 {
@@ -201,12 +208,7 @@ impl RiscvCpu {
         if bad { Err(WalkError::Page) } else { Ok(()) }
     }
 
-    fn check_permission(
-        &self,
-        leaf: &Leaf,
-        access: Access,
-        mode: usize,
-    ) -> Result<(), WalkError> {
+    fn check_permission(&self, leaf: &Leaf, access: Access, mode: usize) -> Result<(), WalkError> {
         let user_page = leaf.entry & pte::U != 0;
         let mode_ok = match mode {
             mmu_idx::USER => user_page,
@@ -219,7 +221,11 @@ impl RiscvCpu {
             Access::Store => leaf.entry & pte::W != 0,
             Access::Fetch => leaf.entry & pte::X != 0,
         };
-        if mode_ok && access_ok { Ok(()) } else { Err(WalkError::Page) }
+        if mode_ok && access_ok {
+            Ok(())
+        } else {
+            Err(WalkError::Page)
+        }
     }
 
     /// The translation that a permitted leaf gives; refuses misaligned superpages.
@@ -255,7 +261,14 @@ impl RiscvCpu {
 
 fn bare(addr: u64) -> Translation {
     let size = 1 << PAGE_SHIFT;
-    Translation { paddr: addr, size, read: true, write: true, execute: true, global: true }
+    Translation {
+        paddr: addr,
+        size,
+        read: true,
+        write: true,
+        execute: true,
+        global: true,
+    }
 }
 
 /// The exception for a failed access (Privileged manual, section 12.3.2).

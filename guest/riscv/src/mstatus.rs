@@ -24,8 +24,7 @@ pub const SSTATUS_WRITE: u64 = SIE | SPIE | SPP | FS | SUM | MXR;
 /// What `sstatus` shows (SD is added).
 pub const SSTATUS_READ: u64 = SSTATUS_WRITE | 2 << 32;
 /// What a write through `mstatus` may change.
-pub const MSTATUS_WRITE: u64 =
-    SSTATUS_WRITE | MIE | MPIE | MPP | MPRV | TVM | TW | TSR;
+pub const MSTATUS_WRITE: u64 = SSTATUS_WRITE | MIE | MPIE | MPP | MPRV | TVM | TW | TSR;
 
 /// `FS` when the floating-point state is dirty.
 pub const FS_DIRTY: u64 = 3 << FS_SHIFT;

@@ -56,7 +56,12 @@ impl PmpVerdict {
     }
 
     fn all(allowed: bool, whole_page: bool) -> Self {
-        Self { read: allowed, write: allowed, execute: allowed, whole_page }
+        Self {
+            read: allowed,
+            write: allowed,
+            execute: allowed,
+            whole_page,
+        }
     }
 }
 
@@ -77,7 +82,9 @@ impl Pmp {
     /// not stored, as in QEMU.
     pub fn write_config(&mut self, register: usize, value: u64) {
         for (i, byte) in value.to_le_bytes().into_iter().enumerate() {
-            let Some(config) = self.config.get_mut(register * 4 + i) else { continue };
+            let Some(config) = self.config.get_mut(register * 4 + i) else {
+                continue;
+            };
             if *config & LOCK == 0 && byte & (R | W) != W {
                 *config = byte & 0x9f;
             }
@@ -112,12 +119,20 @@ impl Pmp {
         match self.config[i] >> 3 & 3 {
             1 => {
                 let base = if i == 0 { 0 } else { self.addr[i - 1] };
-                if base < addr { (base << 2, (addr << 2) - 1) } else { (1, 0) }
+                if base < addr {
+                    (base << 2, (addr << 2) - 1)
+                } else {
+                    (1, 0)
+                }
             }
             2 => (addr << 2, (addr << 2) + 3),
             3 => {
                 let ones = (!addr).trailing_zeros().min(54);
-                let size_mask = if ones >= 53 { (1 << 56) - 1 } else { (8u64 << ones) - 1 };
+                let size_mask = if ones >= 53 {
+                    (1 << 56) - 1
+                } else {
+                    (8u64 << ones) - 1
+                };
                 let base = (addr << 2) & !size_mask;
                 (base, base + size_mask)
             }
@@ -152,7 +167,12 @@ impl Pmp {
                 return PmpVerdict::all(true, whole_page);
             }
             let (read, write) = (config & R != 0, config & W != 0);
-            return PmpVerdict { read, write, execute: config & X != 0, whole_page };
+            return PmpVerdict {
+                read,
+                write,
+                execute: config & X != 0,
+                whole_page,
+            };
         }
         PmpVerdict::all(machine, whole_page)
     }
@@ -172,7 +192,11 @@ mod tests {
         }
         pmp.write_config(0, config);
         let verdict = pmp.check(at, 8, privilege);
-        assert_eq!((verdict.read, verdict.whole_page), want, "{config:#x} {at:#x}");
+        assert_eq!(
+            (verdict.read, verdict.whole_page),
+            want,
+            "{config:#x} {at:#x}"
+        );
     }
 
     #[test]

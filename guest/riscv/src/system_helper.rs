@@ -1,6 +1,6 @@
 //! Helpers for privileged and cache-block instructions, called by generated code.
 
-use accel_tcg::ldst;
+use accel_tcg::{Access, GuestCpu, ldst};
 use tcg::ir::{MemOp, MemOpIdx};
 
 use crate::cpu::{Privilege, RiscvCpu, tb_flags};
@@ -39,7 +39,10 @@ fn cause_from(number: u64) -> Cause {
 
 /// Raises exception `cause` with `tval`.
 pub extern "C" fn raise_exception(cpu: &mut RiscvCpu, cause: u64, tval: u64) -> u64 {
-    cpu.raise(Trap { cause: cause_from(cause), tval });
+    cpu.raise(Trap {
+        cause: cause_from(cause),
+        tval,
+    });
     0
 }
 
@@ -93,8 +96,11 @@ pub extern "C" fn sret(cpu: &mut RiscvCpu) -> u64 {
         cpu.raise(Trap::ILLEGAL);
         return 0;
     }
-    let to =
-        if cpu.mstatus & ms::SPP != 0 { Privilege::Supervisor } else { Privilege::User };
+    let to = if cpu.mstatus & ms::SPP != 0 {
+        Privilege::Supervisor
+    } else {
+        Privilege::User
+    };
     let mut status = cpu.mstatus & !(ms::SPP | ms::SIE | ms::MPRV);
     if cpu.mstatus & ms::SPIE != 0 {
         status |= ms::SIE;
@@ -170,11 +176,11 @@ impl RiscvCpu {
             self.raise(Trap::ILLEGAL);
             return;
         }
-        let oi = MemOpIdx::new(MemOp::UB, self.data_mmu_idx_now());
-        let at = addr & !(block - 1);
-        if !ldst::probe_readable(self, at, oi) {
+        let mode = usize::from(self.data_mmu_idx_now());
+        let first = include::VirtAddr(addr & !(block - 1));
+        if self.tlb_fill(first, Access::Load, mode, true).is_err() {
             // Faults as a store would; a store that works changes nothing.
-            let _ = ldst::probe_write(self, addr, oi);
+            let _ = ldst::probe(self, addr, 1, Access::Store, mode);
         }
     }
 }
@@ -200,7 +206,7 @@ pub extern "C" fn cbo_zero(cpu: &mut RiscvCpu, addr: u64) -> u64 {
         return 0;
     }
     let mode = cpu.data_mmu_idx_now();
-    if ldst::probe_write(cpu, addr, MemOpIdx::new(MemOp::UB, mode)).is_err() {
+    if ldst::probe(cpu, addr, 1, Access::Store, usize::from(mode)).is_err() {
         return 0;
     }
     let first = addr & !(cpu.isa.cboz_blocksize - 1);

@@ -13,7 +13,10 @@ pub struct Trap {
 
 impl Trap {
     /// Illegal instruction; `tval` becomes the instruction's bits.
-    pub const ILLEGAL: Self = Self { cause: Cause::IllegalInstruction, tval: 0 };
+    pub const ILLEGAL: Self = Self {
+        cause: Cause::IllegalInstruction,
+        tval: 0,
+    };
 }
 
 /// Exception codes (Privileged manual, table "mcause register values").
@@ -64,7 +67,11 @@ impl RiscvCpu {
     pub(crate) fn take_exception(&mut self) {
         let cause = self.common.state.exception as u64;
         self.common.clear_exception();
-        let tval = if self.tval_is_instruction { self.instruction } else { self.exception_tval };
+        let tval = if self.tval_is_instruction {
+            self.instruction
+        } else {
+            self.exception_tval
+        };
         self.tval_is_instruction = false;
         self.enter_handler(cause, tval);
     }
@@ -79,15 +86,27 @@ impl RiscvCpu {
         let m_enabled = self.privilege < Privilege::Machine || self.mstatus & ms::MIE != 0;
         let s_enabled = self.privilege < Privilege::Supervisor
             || (self.privilege == Privilege::Supervisor && self.mstatus & ms::SIE != 0);
-        let for_machine = if m_enabled { pending & !self.mideleg } else { 0 };
+        let for_machine = if m_enabled {
+            pending & !self.mideleg
+        } else {
+            0
+        };
         let for_supervisor = if s_enabled { pending & self.mideleg } else { 0 };
-        let candidates = if for_machine != 0 { for_machine } else { for_supervisor };
-        irq::PRIORITY.into_iter().find(|bit| candidates >> bit & 1 != 0)
+        let candidates = if for_machine != 0 {
+            for_machine
+        } else {
+            for_supervisor
+        };
+        irq::PRIORITY
+            .into_iter()
+            .find(|bit| candidates >> bit & 1 != 0)
     }
 
     /// Takes an interrupt if one is due.
     pub(crate) fn take_interrupt(&mut self) -> bool {
-        let Some(number) = self.interrupt_to_take() else { return false };
+        let Some(number) = self.interrupt_to_take() else {
+            return false;
+        };
         self.enter_handler(INTERRUPT | u64::from(number), 0);
         true
     }
@@ -95,7 +114,11 @@ impl RiscvCpu {
     fn enter_handler(&mut self, cause: u64, tval: u64) {
         let interrupt = cause & INTERRUPT != 0;
         let number = cause & 63;
-        let delegated = if interrupt { self.mideleg } else { self.medeleg };
+        let delegated = if interrupt {
+            self.mideleg
+        } else {
+            self.medeleg
+        };
         log::trace!(
             target: "int",
             "riscv: hart {} {} {number} epc {:#x} tval {tval:#x}",

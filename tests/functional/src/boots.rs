@@ -62,7 +62,7 @@ fn memory(setup: &Setup, size: &str, mib: u64) -> Outcome<()> {
     let digits: String = text.chars().filter(char::is_ascii_digit).collect();
     let total_kib: u64 = digits.parse().unwrap_or(0);
     // The kernel keeps some for itself.
-    let plausible = total_kib < mib * 1024 && total_kib > mib * 1024 * 6 / 10;
+    let plausible = total_kib < mib * 1024 && total_kib > mib * 1024 * 4 / 10;
     check(plausible, || {
         format!("-m {size}: the guest sees {total_kib} KiB")
     })?;

@@ -114,11 +114,17 @@ impl Session {
 
     /// Runs a shell command in the guest and returns what it printed.
     pub fn shell(&mut self, command: &str, limit: Duration) -> Outcome<String> {
-        // The echo of the typed line holds "E""ND", so only the output matches.
+        // The line is echoed, maybe twice (terminal and shell); the echo holds "E""ND", so only the output matches.
         self.send(&format!("{command}; echo E\"\"ND-$?\n"));
         let text = self.expect("END-", limit)?;
-        let after_echo = text.split_once("ND-$?\n").map_or(&*text, |(_, rest)| rest);
-        Ok(after_echo.to_string())
+        let after_echo = text.rsplit_once("ND-$?\n").map_or(&*text, |(_, rest)| rest);
+        // The kernel may print in between.
+        let of_guest = |line: &&str| !line.starts_with('[');
+        Ok(after_echo
+            .lines()
+            .filter(of_guest)
+            .collect::<Vec<_>>()
+            .join("\n"))
     }
 
     /// Waits for the end; returns the exit status.

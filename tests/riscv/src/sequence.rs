@@ -1,6 +1,6 @@
 //! Random instruction sequences, made from the rows of the guest's own decode tables.
 
-use guest_riscv::{INSN16_PATTERNS, INSN32_PATTERNS};
+use guest_riscv::decode::{INSN16_PATTERNS, INSN32_PATTERNS};
 
 use crate::random::Random;
 

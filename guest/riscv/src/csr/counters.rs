@@ -29,16 +29,20 @@ pub fn has_sscofpmf(cpu: &RiscvCpu, _number: u16) -> bool {
     cpu.isa.has(Ext::Sscofpmf)
 }
 
-pub fn read_cycle(cpu: &RiscvCpu, _number: u16) -> Result<u64, Trap> {
+pub fn read_cycle(cpu: &mut RiscvCpu, _number: u16) -> Result<u64, Trap> {
     Ok(cpu.common.cycles().wrapping_add(cpu.mcycle_offset))
 }
 
-pub fn read_instret(cpu: &RiscvCpu, _number: u16) -> Result<u64, Trap> {
+pub fn read_instret(cpu: &mut RiscvCpu, _number: u16) -> Result<u64, Trap> {
     Ok(cpu.common.cycles().wrapping_add(cpu.minstret_offset))
 }
 
-pub fn read_time(cpu: &RiscvCpu, _number: u16) -> Result<u64, Trap> {
-    cpu.time.as_ref().map(|time| time.counter.ticks()).ok_or(Trap::ILLEGAL)
+pub fn read_time(cpu: &mut RiscvCpu, _number: u16) -> Result<u64, Trap> {
+    cpu.common.icount_sync();
+    cpu.time
+        .as_ref()
+        .map(|time| time.counter.ticks())
+        .ok_or(Trap::ILLEGAL)
 }
 
 pub fn write_mcycle(cpu: &mut RiscvCpu, _number: u16, update: Update) -> Result<(), Trap> {
@@ -61,7 +65,7 @@ fn index(number: u16) -> Option<usize> {
     (index < HPM_COUNTERS).then_some(index)
 }
 
-pub fn read_hpmcounter(cpu: &RiscvCpu, number: u16) -> Result<u64, Trap> {
+pub fn read_hpmcounter(cpu: &mut RiscvCpu, number: u16) -> Result<u64, Trap> {
     Ok(index(number).map_or(0, |i| cpu.mhpmcounter[i]))
 }
 
@@ -72,7 +76,7 @@ pub fn write_mhpmcounter(cpu: &mut RiscvCpu, number: u16, update: Update) -> Res
     Ok(())
 }
 
-pub fn read_mhpmevent(cpu: &RiscvCpu, number: u16) -> Result<u64, Trap> {
+pub fn read_mhpmevent(cpu: &mut RiscvCpu, number: u16) -> Result<u64, Trap> {
     Ok(index(number).map_or(0, |i| cpu.mhpmevent[i]))
 }
 

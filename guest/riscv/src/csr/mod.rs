@@ -22,7 +22,7 @@ pub mod envcfg {
 }
 
 /// Reads a register; some reads are themselves refused (`Err`).
-type Read = fn(&RiscvCpu, u16) -> Result<u64, Trap>;
+type Read = fn(&mut RiscvCpu, u16) -> Result<u64, Trap>;
 /// Writes the bits of a register that `mask` selects.
 type Write = fn(&mut RiscvCpu, u16, Update) -> Result<(), Trap>;
 /// Whether the hart has the register and it is accessible besides the privilege in its number.
@@ -62,9 +62,20 @@ impl Csr {
     }
 }
 
+/// Name of register `number`, for disassembly.
+pub(crate) fn name(number: u16) -> Option<String> {
+    let row = Csr::find(number)?;
+    if row.count == 1 {
+        return Some(row.name.to_string());
+    }
+    // Performance counters are numbered from 3 on.
+    let first = if row.name.contains("hpm") { 3 } else { 0 };
+    Some(format!("{}{}", row.name, number - row.first + first))
+}
+
 impl RiscvCpu {
     /// `csrr`: reads CSR `number`.
-    pub fn csr_read_checked(&self, number: u16) -> Result<u64, Trap> {
+    pub fn csr_read_checked(&mut self, number: u16) -> Result<u64, Trap> {
         let row = self.csr_row(number, false)?;
         (row.read)(self, number)
     }
@@ -72,7 +83,14 @@ impl RiscvCpu {
     /// `csrw`: writes it without reading.
     pub fn csr_write_checked(&mut self, number: u16, value: u64) -> Result<(), Trap> {
         let row = self.csr_row(number, true)?;
-        (row.write)(self, number, Update { value, mask: u64::MAX })
+        (row.write)(
+            self,
+            number,
+            Update {
+                value,
+                mask: u64::MAX,
+            },
+        )
     }
 
     /// `csrrs`, `csrrc`, `csrrw`: the old value, then the bits of `mask` become those of `value`.
@@ -128,7 +146,12 @@ mod tests {
     fn rows_are_sorted_and_disjoint() {
         for pair in TABLE.windows(2) {
             let end = pair[0].first + pair[0].count;
-            assert!(end <= pair[1].first, "{} and {}", pair[0].name, pair[1].name);
+            assert!(
+                end <= pair[1].first,
+                "{} and {}",
+                pair[0].name,
+                pair[1].name
+            );
         }
     }
 }

@@ -5,7 +5,14 @@ use super::values::*;
 use super::{Csr, Gate, Read, Write};
 
 const fn row(first: u16, name: &'static str, gate: Gate, read: Read, write: Write) -> Csr {
-    Csr { first, count: 1, name, gate, read, write }
+    Csr {
+        first,
+        count: 1,
+        name,
+        gate,
+        read,
+        write,
+    }
 }
 
 const fn rows(
@@ -15,7 +22,14 @@ const fn rows(
     read: Read,
     write: Write,
 ) -> Csr {
-    Csr { first, count, name, gate, read, write }
+    Csr {
+        first,
+        count,
+        name,
+        gate,
+        read,
+        write,
+    }
 }
 
 #[rustfmt::skip]

@@ -88,25 +88,39 @@ pub fn set_tvec(field: &mut u64, update: Update) -> Done {
     Ok(())
 }
 
-pub fn read_fflags(cpu: &RiscvCpu, _number: u16) -> Result<u64, Trap> {
+pub fn read_fflags(cpu: &mut RiscvCpu, _number: u16) -> Result<u64, Trap> {
     Ok(cpu.common.state.slots[slot::FFLAGS] & 0x1f)
 }
 
-pub fn read_frm(cpu: &RiscvCpu, _number: u16) -> Result<u64, Trap> {
+pub fn read_frm(cpu: &mut RiscvCpu, _number: u16) -> Result<u64, Trap> {
     Ok(cpu.frm)
 }
 
-pub fn read_fcsr(cpu: &RiscvCpu, number: u16) -> Result<u64, Trap> {
+pub fn read_fcsr(cpu: &mut RiscvCpu, number: u16) -> Result<u64, Trap> {
     Ok(read_fflags(cpu, number)? | cpu.frm << 5)
 }
 
 pub fn write_fflags(cpu: &mut RiscvCpu, number: u16, update: Update) -> Done {
     let new = update.apply(read_fflags(cpu, number)?, 0x1f);
-    write_fcsr(cpu, number, Update { value: new, mask: 0x1f })
+    write_fcsr(
+        cpu,
+        number,
+        Update {
+            value: new,
+            mask: 0x1f,
+        },
+    )
 }
 
 pub fn write_frm(cpu: &mut RiscvCpu, number: u16, update: Update) -> Done {
-    write_fcsr(cpu, number, Update { value: update.value << 5, mask: (update.mask & 7) << 5 })
+    write_fcsr(
+        cpu,
+        number,
+        Update {
+            value: update.value << 5,
+            mask: (update.mask & 7) << 5,
+        },
+    )
 }
 
 pub fn write_fcsr(cpu: &mut RiscvCpu, number: u16, update: Update) -> Done {
@@ -117,7 +131,7 @@ pub fn write_fcsr(cpu: &mut RiscvCpu, number: u16, update: Update) -> Done {
     Ok(())
 }
 
-pub fn read_sstatus(cpu: &RiscvCpu, _number: u16) -> Result<u64, Trap> {
+pub fn read_sstatus(cpu: &mut RiscvCpu, _number: u16) -> Result<u64, Trap> {
     Ok(cpu.read_mstatus() & (ms::SSTATUS_READ | ms::SD))
 }
 
@@ -184,11 +198,11 @@ fn epc_mask(cpu: &RiscvCpu) -> u64 {
     if cpu.isa.has(Ext::Zca) { !1 } else { !3 }
 }
 
-pub fn read_sepc(cpu: &RiscvCpu, _number: u16) -> Result<u64, Trap> {
+pub fn read_sepc(cpu: &mut RiscvCpu, _number: u16) -> Result<u64, Trap> {
     Ok(cpu.sepc & epc_mask(cpu))
 }
 
-pub fn read_mepc(cpu: &RiscvCpu, _number: u16) -> Result<u64, Trap> {
+pub fn read_mepc(cpu: &mut RiscvCpu, _number: u16) -> Result<u64, Trap> {
     Ok(cpu.mepc & epc_mask(cpu))
 }
 
@@ -207,7 +221,11 @@ fn common_envcfg(cpu: &RiscvCpu) -> u64 {
 /// CBIE = 2 is reserved: such a write leaves the field alone.
 fn apply_envcfg(update: Update, old: u64, writable: u64) -> u64 {
     let new = update.apply(old, writable);
-    if new & envcfg::CBIE == 2 << 4 { new & !envcfg::CBIE | old & envcfg::CBIE } else { new }
+    if new & envcfg::CBIE == 2 << 4 {
+        new & !envcfg::CBIE | old & envcfg::CBIE
+    } else {
+        new
+    }
 }
 
 pub fn write_senvcfg(cpu: &mut RiscvCpu, _number: u16, update: Update) -> Done {
@@ -240,7 +258,11 @@ pub fn write_menvcfg(cpu: &mut RiscvCpu, _number: u16, update: Update) -> Done {
 
 pub fn write_mstateen(cpu: &mut RiscvCpu, number: u16, update: Update) -> Done {
     let index = (number & 3) as usize;
-    let writable = if index == 0 { STATEEN_SE | STATEEN0_ENVCFG } else { STATEEN_SE };
+    let writable = if index == 0 {
+        STATEEN_SE | STATEEN0_ENVCFG
+    } else {
+        STATEEN_SE
+    };
     set(&mut cpu.mstateen[index], update, writable)
 }
 
@@ -312,7 +334,8 @@ impl RiscvCpu {
         if due || self.stimecmp == u64::MAX {
             time.stimer.cancel();
         } else {
-            time.stimer.modify_ns(time.counter.deadline_ns(self.stimecmp));
+            time.stimer
+                .modify_ns(time.counter.deadline_ns(self.stimecmp));
         }
     }
 }
