@@ -204,10 +204,11 @@ fn emit_tree(out: &mut String, model: &Model, tree: &Tree, depth: usize) {
             put(out, format_args!("{pad}}})\n"));
         }
         Tree::Match { shift, mask, arms } => {
-            put(
-                out,
-                format_args!("{pad}match insn >> {shift} & {mask:#x} {{\n"),
-            );
+            let insn = match shift {
+                0 => String::from("insn"),
+                _ => format!("insn >> {shift}"),
+            };
+            put(out, format_args!("{pad}match {insn} & {mask:#x} {{\n"));
             for (value, inside) in arms {
                 put(out, format_args!("{pad}    {value:#x} => {{\n"));
                 emit_tree(out, model, inside, depth + 2);
