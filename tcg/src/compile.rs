@@ -2,6 +2,7 @@
 
 use crate::builder::Function;
 use crate::ir::HelperInfo;
+use crate::tci;
 
 /// How to compile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,17 +33,19 @@ pub enum CompileError {
 
 /// Compiles blocks; keeps its working memory from one to the next, so make one and use it often.
 #[derive(Default)]
-pub struct Compiler {}
+pub struct Compiler {
+    generator: tci::CodeGenerator,
+}
 
 impl Compiler {
     /// Optimizes `function` in place (so that `-d op_op` can print it) and generates bytecode.
     pub fn compile(
         &mut self,
-        _function: &mut Function,
-        _helpers: &[HelperInfo],
-        _options: &CompileOptions,
+        function: &mut Function,
+        helpers: &[HelperInfo],
+        options: &CompileOptions,
     ) -> Result<CompiledBlock, CompileError> {
-        todo!("code generation follows")
+        self.generator.generate(function, helpers, options)
     }
 }
 

@@ -115,6 +115,7 @@ impl MemOpIdx {
 }
 
 /// Atomic read-modify-write operations.
+#[repr(u8)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RmwOp {
     Xchg,
@@ -185,6 +186,18 @@ impl HelperFlags {
     }
     pub const fn has(self, other: Self) -> bool {
         self.0 & other.0 != 0
+    }
+    /// Slots may have changed after the call.
+    pub const fn writes_globals(self) -> bool {
+        !self.has(
+            Self::PURE
+                .with(Self::NO_GLOBALS)
+                .with(Self::NO_WRITE_GLOBALS),
+        )
+    }
+    /// The call may look at slots. If it may raise, everybody may after it.
+    pub const fn reads_globals(self) -> bool {
+        !self.has(Self::PURE.with(Self::NO_GLOBALS)) || self.has(Self::MAY_RAISE)
     }
 }
 

@@ -5,6 +5,7 @@
 
 pub mod cutils;
 pub mod keyval;
+pub mod host_console;
 pub mod log;
 pub mod main_loop;
 pub mod mmap_alloc;

@@ -3,7 +3,7 @@
 //! A [`CpuCommon`] belongs to the vCPU's thread; other threads see its [`VcpuShared`] only.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 use include::{AddressSpace, Clock, IrqSink, PhysAddr};
 use parking_lot::{Condvar, Mutex};
@@ -18,16 +18,22 @@ use crate::stats::CpuStats;
 use crate::tb_cache::TbCache;
 use crate::tlb::Tlb;
 
-/// Where vCPU threads sleep; one for each thread.
+/// Where a thread of vCPUs sleeps.
 #[derive(Default)]
-pub struct Sleeper {
+pub(crate) struct Sleeper {
     pub(crate) lock: Mutex<()>,
     pub(crate) wake: Condvar,
+    /// The vCPUs that take turns in this thread, if more than one does.
+    pub(crate) turns: OnceLock<Vec<Weak<VcpuShared>>>,
 }
 
 impl Sleeper {
-    /// Wakes whoever sleeps. What it waits for was changed before this call.
+    /// Wakes the thread, and ends the turn of the vCPU that runs in it. What the thread waits for
+    /// was changed before this call.
     pub(crate) fn wake(&self) {
+        for vcpu in self.turns.get().into_iter().flatten().filter_map(Weak::upgrade) {
+            vcpu.exit_request.store(1, Ordering::SeqCst);
+        }
         let _guard = self.lock.lock();
         self.wake.notify_all();
     }

@@ -5,6 +5,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
+use include::ClockType;
+
 use crate::cpu::CpuCommon;
 
 /// The virtual clock of `-icount`: read by the main loop's clocks, written by the vCPU thread.
@@ -51,6 +53,16 @@ pub trait IcountHooks: Send + Sync {
     fn next_deadline_ns(&self) -> Option<i64>;
     /// Fires the timers of the virtual clock that are due.
     fn run_due_timers(&self);
+}
+
+impl IcountHooks for util::timer::Timers {
+    fn next_deadline_ns(&self) -> Option<i64> {
+        self.next_deadline_ns(ClockType::Virtual)
+    }
+
+    fn run_due_timers(&self) {
+        self.run_due(ClockType::Virtual);
+    }
 }
 
 impl CpuCommon {

@@ -30,13 +30,10 @@ impl HostPage {
         self.0 as u64
     }
 
-    /// Copies what the page holds from the offset of `addr` on; returns how many bytes.
-    pub(crate) fn copy_from(self, addr: u64, buffer: &mut [u8]) -> usize {
-        let count = buffer.len().min(PAGE_SIZE - Self::offset(addr));
-        for (byte, at) in buffer.iter_mut().zip(addr..).take(count) {
-            *byte = self.load(at, 1) as u8;
-        }
-        count
+    /// Up to 8 bytes from the page offset of `addr` on, as many as the page has; and how many.
+    pub(crate) fn fetch(self, addr: u64) -> ([u8; 8], usize) {
+        let count = (PAGE_SIZE - Self::offset(addr)).min(8);
+        (self.load_bytes(addr, count as u64).to_le_bytes(), count)
     }
 
     fn offset(addr: u64) -> usize {
@@ -64,12 +61,15 @@ impl HostPage {
         }
     }
 
+    /// Up to 8 bytes that do not leave the page; one access if they lie in one aligned word.
     fn load_bytes(self, addr: u64, bytes: u64) -> u64 {
-        if (addr & 7) + bytes <= 8 {
-            let word = self.cell::<AtomicU64>(addr & !7).load(Ordering::Relaxed);
-            return word >> ((addr & 7) * 8) & (u64::MAX >> (64 - 8 * bytes));
+        let (first, shift) = (addr & !7, (addr & 7) * 8);
+        let mut value = self.cell::<AtomicU64>(first).load(Ordering::Relaxed) >> shift;
+        if shift + 8 * bytes > 64 {
+            let next = self.cell::<AtomicU64>(first.wrapping_add(8)).load(Ordering::Relaxed);
+            value |= next << (64 - shift);
         }
-        (0..bytes).fold(0, |value, i| value | self.load(addr + i, 1) << (8 * i))
+        value & (u64::MAX >> (64 - 8 * bytes))
     }
 
     /// Stores the low 1, 2, 4 or 8 bytes of `value`. One access if aligned.
@@ -152,9 +152,9 @@ mod tests {
         assert_eq!(page.load(3, 8), 0x1122_3344_5566_7788);
         assert_eq!(page.load(5, 2), 0x5566);
         assert_eq!(page.load(7, 4), 0x1122_3344);
-        let mut bytes = [0xff; 4];
-        assert_eq!(page.copy_from(0xffe, &mut bytes), 2);
-        assert_eq!(bytes, [0, 0, 0xff, 0xff]);
+        page.store(0xffd, 1, 0x77);
+        assert_eq!(page.fetch(0xffd), ([0x77, 0, 0, 0, 0, 0, 0, 0], 3));
+        assert_eq!(page.fetch(5), ([0x66, 0x55, 0x44, 0x33, 0x22, 0x11, 0, 0], 8));
     }
 
     #[test]

@@ -14,7 +14,10 @@ use hw::core::loader::{Blob, LoadError, Rom, RomSet};
 use include::PhysAddr;
 
 /// What an ELF file for these boards must be for.
-pub const RISCV: ElfMachine = ElfMachine { number: 243, name: "RISC-V" };
+pub const RISCV: ElfMachine = ElfMachine {
+    number: 243,
+    name: "RISC-V",
+};
 
 const MIB: u64 = 1 << 20;
 /// Kernels of RV64 are mapped by 2 MiB pages; the device tree is aligned alike.
@@ -50,10 +53,18 @@ pub fn load_firmware(blob: &Blob, base: u64, roms: &mut RomSet) -> Result<Firmwa
         let image = elf::parse(&blob.bytes, RISCV).map_err(|problem| blob.error(problem))?;
         image.add_to(roms, blob)?;
         let end = image.span().end;
-        return Ok(Firmware { entry: image.entry, end, symbols: image.symbols });
+        return Ok(Firmware {
+            entry: image.entry,
+            end,
+            symbols: image.symbols,
+        });
     }
     let end = add_whole(blob, base, blob.bytes.len() as u64, roms)?;
-    Ok(Firmware { entry: base, end, symbols: Vec::new() })
+    Ok(Firmware {
+        entry: base,
+        end,
+        symbols: Vec::new(),
+    })
 }
 
 /// Loads `-kernel`: an ELF file to its own addresses, an `Image` or a plain binary to `base`;
@@ -71,12 +82,22 @@ pub fn load_kernel(blob: &Blob, base: u64, roms: &mut RomSet) -> Result<Kernel, 
         let image = elf::parse(&blob.bytes, RISCV).map_err(|problem| blob.error(problem))?;
         image.add_to(roms, blob)?;
         let span = image.span();
-        return Ok(Kernel { start: span.start, end: span.end, symbols: image.symbols });
+        return Ok(Kernel {
+            start: span.start,
+            end: span.end,
+            symbols: image.symbols,
+        });
     }
     let header = image::parse(&blob.bytes).map_err(|problem| blob.error(problem))?;
-    let size = header.map_or(0, |header| header.image_size).max(blob.bytes.len() as u64);
+    let size = header
+        .map_or(0, |header| header.image_size)
+        .max(blob.bytes.len() as u64);
     let end = add_whole(blob, base, size, roms)?;
-    Ok(Kernel { start: base, end, symbols: Vec::new() })
+    Ok(Kernel {
+        start: base,
+        end,
+        symbols: Vec::new(),
+    })
 }
 
 /// Loads `-initrd` behind the kernel: halfway into RAM, or 512 MiB when RAM is larger than 1 GiB.
@@ -98,7 +119,10 @@ fn add_whole(blob: &Blob, base: u64, size: u64, roms: &mut RomSet) -> Result<u64
     let len = blob.bytes.len();
     let zeros = size.saturating_sub(len as u64);
     let bytes = blob.bytes.clone();
-    roms.add(blob, Rom::part(blob.label(), PhysAddr(base), bytes, 0..len, zeros))?;
+    roms.add(
+        blob,
+        Rom::part(blob.label(), PhysAddr(base), bytes, 0..len, zeros),
+    )?;
     Ok(base + size)
 }
 

@@ -32,8 +32,8 @@ pub use config::{DeviceOption, Entropy, IsaDescription, MachineWiring, VirtConfi
 pub use error::BoardError;
 use fdt::{FdtConfig, MEIP, MSIP, MTIP, SEIP};
 use memory_map::{
-    CLINT, DRAM, FW_CFG, MROM, PLIC, PLIC_PRIORITIES, PLIC_SOURCES, RTC, Region, TEST,
-    TIMEBASE_HZ, UART0, VIRTIO,
+    CLINT, DRAM, FW_CFG, MROM, PLIC, PLIC_PRIORITIES, PLIC_SOURCES, RTC, Region, TEST, TIMEBASE_HZ,
+    UART0, VIRTIO,
 };
 
 /// Most harts that `-smp` may ask for.
@@ -90,7 +90,11 @@ pub fn build(config: &VirtConfig, wiring: &MachineWiring) -> Result<Machine, Boa
     let payload = Payload::load(config, &mut roms)?;
     let fdt = payload.device_tree(config, wiring)?;
     let fdt_addr = place_fdt(config, &payload, &fdt, &mut roms)?;
-    let vector = ResetVector { start: payload.entry, fdt: fdt_addr, next: payload.next() };
+    let vector = ResetVector {
+        start: payload.entry,
+        fdt: fdt_addr,
+        next: payload.next(),
+    };
     Ok(Machine {
         mappings: board.mappings,
         ram,
@@ -138,7 +142,10 @@ impl Machine {
 
 fn check(config: &VirtConfig, wiring: &MachineWiring) -> Result<(), BoardError> {
     if !(1..=HARTS_MAX).contains(&config.harts) {
-        return Err(BoardError::Harts { asked: config.harts, max: HARTS_MAX });
+        return Err(BoardError::Harts {
+            asked: config.harts,
+            max: HARTS_MAX,
+        });
     }
     let ram = config.ram_size;
     if ram == 0 || !ram.is_multiple_of(PAGE_SIZE) || ram > DRAM.size {
@@ -155,7 +162,11 @@ fn check(config: &VirtConfig, wiring: &MachineWiring) -> Result<(), BoardError> 
             return Err(BoardError::NeedsKernel("-append"));
         }
     }
-    assert_eq!(wiring.cpu_irqs.len(), config.harts, "one interrupt sink per hart");
+    assert_eq!(
+        wiring.cpu_irqs.len(),
+        config.harts,
+        "one interrupt sink per hart"
+    );
     Ok(())
 }
 
@@ -171,10 +182,14 @@ struct Board {
 impl Board {
     /// With the PLIC, which all others lead to.
     fn new(wiring: &MachineWiring) -> Self {
-        let contexts = wiring.cpu_irqs.iter().flat_map(|cpu| {
-            [MEIP, SEIP].map(|input| IrqLine::new(cpu.clone(), input))
-        });
-        let config = PlicConfig { sources: PLIC_SOURCES, priorities: PLIC_PRIORITIES };
+        let contexts = wiring
+            .cpu_irqs
+            .iter()
+            .flat_map(|cpu| [MEIP, SEIP].map(|input| IrqLine::new(cpu.clone(), input)));
+        let config = PlicConfig {
+            sources: PLIC_SOURCES,
+            priorities: PLIC_PRIORITIES,
+        };
         let plic = SifivePlic::new(config, contexts.collect());
         let mut board = Self {
             mappings: Vec::new(),
@@ -203,10 +218,17 @@ impl Board {
     /// The ACLINT: two devices in one row.
     fn interrupt_controllers(&mut self, wiring: &MachineWiring) {
         let inputs = |input| {
-            let wires = wiring.cpu_irqs.iter().map(|cpu| IrqLine::new(cpu.clone(), input));
+            let wires = wiring
+                .cpu_irqs
+                .iter()
+                .map(|cpu| IrqLine::new(cpu.clone(), input));
             wires.collect::<Vec<_>>()
         };
-        let mswi = Region { name: "mswi", window: SWI_SIZE, ..CLINT };
+        let mswi = Region {
+            name: "mswi",
+            window: SWI_SIZE,
+            ..CLINT
+        };
         self.map(&mswi, 0, AclintSwi::new(inputs(MSIP)));
         let mtimer = Region {
             name: "mtimer",
@@ -221,7 +243,11 @@ impl Board {
     fn devices(&mut self, config: &VirtConfig, wiring: &MachineWiring) {
         self.map(&TEST, 0, SifiveTest::new(wiring.runstate.clone()));
         let irq = self.irq(&RTC, 0);
-        self.map(&RTC, 0, GoldfishRtc::new(config.rtc, irq, wiring.timers.clone()));
+        self.map(
+            &RTC,
+            0,
+            GoldfishRtc::new(config.rtc, irq, wiring.timers.clone()),
+        );
         let backend = wiring.serials.first().cloned();
         let backend = backend.unwrap_or_else(|| Arc::new(devices::NoBackend));
         let irq = self.irq(&UART0, 0);
@@ -269,9 +295,16 @@ impl Payload {
             (None, None) => DRAM.base,
         };
         let of_firmware = firmware.map_or(Vec::new(), |firmware| firmware.symbols);
-        let of_kernel = kernel.iter().flat_map(|kernel| kernel.symbols.iter().cloned());
+        let of_kernel = kernel
+            .iter()
+            .flat_map(|kernel| kernel.symbols.iter().cloned());
         let symbols = of_firmware.into_iter().chain(of_kernel).collect();
-        Ok(Self { entry, kernel, initrd, symbols })
+        Ok(Self {
+            entry,
+            kernel,
+            initrd,
+            symbols,
+        })
     }
 
     /// Where the firmware goes on.
@@ -324,5 +357,11 @@ fn place_fdt(
     let addr = boot::fdt_base(roms.ram().end, fdt.len() as u64);
     let rom = Rom::whole("the device tree", PhysAddr(addr), fdt.clone());
     let fits = addr >= payload.end() && roms.add_generated(rom).is_ok();
-    if fits { Ok(addr) } else { Err(BoardError::NoRoomForDeviceTree { ram: config.ram_size }) }
+    if fits {
+        Ok(addr)
+    } else {
+        Err(BoardError::NoRoomForDeviceTree {
+            ram: config.ram_size,
+        })
+    }
 }

@@ -14,14 +14,19 @@ use hw_riscv::virt::fdt::{FdtConfig, generate};
 
 /// Nodes of QEMU's tree that stand for devices that this machine does not have. The test fails if
 /// QEMU does not have them either.
-const ABSENT: &[(&str, &str)] =
-    &[("", "platform-bus@4000000"), ("", "flash@20000000"), ("soc", "pci@30000000")];
+const ABSENT: &[(&str, &str)] = &[
+    ("", "platform-bus@4000000"),
+    ("", "flash@20000000"),
+    ("soc", "pci@30000000"),
+];
 
 fn isa() -> IsaDescription {
     IsaDescription {
         isa: "rv64imafdc_zicntr_zicsr_zifencei_zihpm_zba_zbb_zbs_sstc".into(),
         isa_base: "rv64i".into(),
-        extensions: ["i", "m", "a", "f", "d", "c", "zicsr"].map(String::from).into(),
+        extensions: ["i", "m", "a", "f", "d", "c", "zicsr"]
+            .map(String::from)
+            .into(),
         mmu_type: "riscv,sv57".into(),
         cbom_block_size: Some(64),
         cboz_block_size: Some(64),
@@ -47,7 +52,9 @@ fn tree(config: &FdtConfig<'_>) -> Node {
 
 /// Compares a tree with `data/NAME.dts`.
 fn check_golden(name: &str, config: &FdtConfig<'_>) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/data")
+        .join(name);
     let text = tree(config).to_string();
     if std::env::var_os("BLESS").is_some() {
         std::fs::write(&path, &text).expect("the golden file can be written");
@@ -63,7 +70,11 @@ fn one_hart() {
 
 #[test]
 fn three_harts_and_linux() {
-    let isa = IsaDescription { hpm_counters: 0, cbop_block_size: None, ..isa() };
+    let isa = IsaDescription {
+        hpm_counters: 0,
+        cbop_block_size: None,
+        ..isa()
+    };
     let linux = FdtConfig {
         ram_size: 3 << 30,
         harts: 3,
@@ -77,7 +88,10 @@ fn three_harts_and_linux() {
 #[test]
 fn an_empty_command_line_is_none() {
     let isa = isa();
-    let empty = FdtConfig { bootargs: Some(""), ..config(&isa) };
+    let empty = FdtConfig {
+        bootargs: Some(""),
+        ..config(&isa)
+    };
     assert_eq!(tree(&empty), tree(&config(&isa)));
 }
 
@@ -110,7 +124,10 @@ fn oracle_tree(oracle: &str, scratch: &Scratch, args: &[&str]) -> Node {
     let machine = format!("virt,dumpdtb={}", dtb.display());
     let bios = scratch.file("bios", 0x4_3d68);
     let mut qemu = Command::new(oracle);
-    qemu.args(["-display", "none", "-serial", "none", "-M", &machine, "-bios"]).arg(bios);
+    qemu.args([
+        "-display", "none", "-serial", "none", "-M", &machine, "-bios",
+    ])
+    .arg(bios);
     let output = qemu.args(args).output().expect("QEMU starts");
     assert!(dtb.exists(), "{}", String::from_utf8_lossy(&output.stderr));
     parse(&std::fs::read(dtb).expect("QEMU's tree")).expect("QEMU's tree can be read")
@@ -127,13 +144,18 @@ fn isa_of(tree: &Node) -> IsaDescription {
         let value = cpu.property(name)?.first_chunk()?;
         Some(u32::from_be_bytes(*value))
     };
-    let events = tree.node("pmu").and_then(|pmu| pmu.property("riscv,event-to-mhpmcounters"));
+    let events = tree
+        .node("pmu")
+        .and_then(|pmu| pmu.property("riscv,event-to-mhpmcounters"));
     // The last row is an event of the programmable counters only.
     let counters = events.and_then(|events| events.last_chunk()).copied();
     IsaDescription {
         isa: text("riscv,isa"),
         isa_base: text("riscv,isa-base"),
-        extensions: text("riscv,isa-extensions").split('\0').map(String::from).collect(),
+        extensions: text("riscv,isa-extensions")
+            .split('\0')
+            .map(String::from)
+            .collect(),
         mmu_type: text("mmu-type"),
         cbom_block_size: cell("riscv,cbom-block-size"),
         cboz_block_size: cell("riscv,cboz-block-size"),
@@ -147,16 +169,33 @@ fn check_oracle(mut theirs: Node, ours: FdtConfig<'_>) {
     for (parent, name) in ABSENT {
         let parent = match *parent {
             "" => &mut theirs,
-            parent => theirs.children.iter_mut().find(|node| node.name == parent).expect(parent),
+            parent => theirs
+                .children
+                .iter_mut()
+                .find(|node| node.name == parent)
+                .expect(parent),
         };
         let before = parent.children.len();
         parent.retain_children(|child| child != *name);
-        assert_eq!(parent.children.len() + 1, before, "QEMU has no {name} either");
+        assert_eq!(
+            parent.children.len() + 1,
+            before,
+            "QEMU has no {name} either"
+        );
     }
-    let seed = theirs.node("chosen").and_then(|chosen| chosen.property("rng-seed"));
-    let rng_seed = seed.expect("a seed").try_into().expect("a seed of 32 bytes");
+    let seed = theirs
+        .node("chosen")
+        .and_then(|chosen| chosen.property("rng-seed"));
+    let rng_seed = seed
+        .expect("a seed")
+        .try_into()
+        .expect("a seed of 32 bytes");
     let isa = isa_of(&theirs);
-    let ours = tree(&FdtConfig { isa: &isa, rng_seed, ..ours });
+    let ours = tree(&FdtConfig {
+        isa: &isa,
+        rng_seed,
+        ..ours
+    });
     assert_eq!(ours.to_string(), theirs.to_string());
 }
 
@@ -174,9 +213,17 @@ fn the_tree_is_qemus() {
     let kernel = scratch.file("kernel", 5_000_000).display().to_string();
     let initrd = scratch.file("initrd", 3_000_000).display().to_string();
     let bootargs = Some("console=ttyS0");
-    let args = ["-m", "2G", "-smp", "4", "-kernel", &kernel, "-initrd", &initrd, "-append"];
+    let args = [
+        "-m", "2G", "-smp", "4", "-kernel", &kernel, "-initrd", &initrd, "-append",
+    ];
     let theirs = oracle_tree(&oracle, &scratch, &[&args[..], &["console=ttyS0"]].concat());
     let initrd = Some((0xa020_0000, 0xa020_0000 + 3_000_000));
-    let ours = FdtConfig { ram_size: 2 << 30, harts: 4, initrd, bootargs, ..config(&isa) };
+    let ours = FdtConfig {
+        ram_size: 2 << 30,
+        harts: 4,
+        initrd,
+        bootargs,
+        ..config(&isa)
+    };
     check_oracle(theirs, ours);
 }

@@ -43,7 +43,11 @@ impl Blob {
 
     /// A blob that did not come from a file, such as one in a test.
     pub fn new(option: &'static str, path: impl Into<PathBuf>, bytes: Vec<u8>) -> Self {
-        Self { option, path: path.into(), bytes: Arc::new(bytes) }
+        Self {
+            option,
+            path: path.into(),
+            bytes: Arc::new(bytes),
+        }
     }
 
     /// What is wrong with this file.
@@ -70,7 +74,9 @@ fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>, LoadProblem> {
     }
     let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
     // A pipe or a device has no size: one byte over the limit tells that it is too long.
-    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(unreadable)?;
+    file.take(limit.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
     match bytes.len() as u64 {
         0 => Err(LoadProblem::Empty),
         read if read > limit => Err(LoadProblem::TooLarge { limit }),
@@ -84,7 +90,10 @@ mod tests {
 
     fn check(path: &Path, limit: u64, expected: &str) {
         let error = Blob::read("-kernel", path, limit).expect_err("the file must be refused");
-        assert_eq!(error.to_string(), expected.replace("PATH", &path.display().to_string()));
+        assert_eq!(
+            error.to_string(),
+            expected.replace("PATH", &path.display().to_string())
+        );
     }
 
     #[test]
@@ -94,10 +103,18 @@ mod tests {
         let file = folder.join("file");
         std::fs::write(&file, b"12345").unwrap();
         assert_eq!(*Blob::read("-kernel", &file, 5).unwrap().bytes, b"12345");
-        check(&file, 4, "-kernel PATH: this file does not fit in 4 bytes of RAM");
+        check(
+            &file,
+            4,
+            "-kernel PATH: this file does not fit in 4 bytes of RAM",
+        );
         std::fs::write(&file, b"").unwrap();
         check(&file, 4, "-kernel PATH: this file is empty");
-        check(&folder, u64::MAX, "-kernel PATH: this is a directory, not a file");
+        check(
+            &folder,
+            u64::MAX,
+            "-kernel PATH: this is a directory, not a file",
+        );
         check(&folder.join("none"), 9, "-kernel PATH: no such file");
         std::fs::remove_dir_all(&folder).unwrap();
     }

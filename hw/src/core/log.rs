@@ -7,9 +7,4 @@ macro_rules! log_guest_error {
     ($($arg:tt)+) => { ::log::debug!(target: "guest_errors", $($arg)+) };
 }
 
-/// The guest wants something that this model lacks (`-d unimp`).
-macro_rules! log_unimp {
-    ($($arg:tt)+) => { ::log::debug!(target: "unimp", $($arg)+) };
-}
-
-pub(crate) use {log_guest_error, log_unimp};
+pub(crate) use log_guest_error;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use include::{MmioDevice, PhysAddr};
 use parking_lot::Mutex;
 
-pub(crate) use log::{log_guest_error, log_unimp};
+pub(crate) use log::log_guest_error;
 
 /// One device window on the bus.
 pub struct Mapping {

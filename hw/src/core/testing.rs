@@ -143,11 +143,10 @@ impl TimerService for ManualTimers {
     }
 }
 
-/// Remembers the level of up to 64 wires, and how many rising edges there were.
+/// Remembers the level of up to 64 wires.
 #[derive(Default)]
 pub struct RecordingIrq {
     levels: AtomicU64,
-    rises: AtomicU64,
 }
 
 impl RecordingIrq {
@@ -167,9 +166,6 @@ impl RecordingIrq {
     pub fn levels(&self) -> u64 {
         self.levels.load(Ordering::Relaxed)
     }
-    pub fn rises(&self) -> u64 {
-        self.rises.load(Ordering::Relaxed)
-    }
 }
 
 impl IrqSink for RecordingIrq {
@@ -177,8 +173,8 @@ impl IrqSink for RecordingIrq {
         let bit = 1 << number;
         if !level {
             self.levels.fetch_and(!bit, Ordering::Relaxed);
-        } else if self.levels.fetch_or(bit, Ordering::Relaxed) & bit == 0 {
-            self.rises.fetch_add(1, Ordering::Relaxed);
+        } else {
+            self.levels.fetch_or(bit, Ordering::Relaxed);
         }
     }
 }

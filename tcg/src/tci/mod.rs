@@ -1,16 +1,50 @@
 //! The Tiny Code Interpreter: register-allocated bytecode, dense and fused.
 
-use crate::exec::{ExecEnv, Exit};
-use crate::tb::TbHeader;
+pub mod bytecode;
+pub mod disas;
+mod emit;
+mod exec;
+mod low;
+mod memory;
+mod select;
+mod select_ops;
 
-/// Runs `tb` and the blocks that it leads to, until one of the reasons in [`Exit`].
-///
-/// # Safety
-/// `tb` is a valid block of a [`crate::CodeBuffer`] compiled for the guest of `env`, and so is all
-/// that blocks are linked to; helpers in them take the CPU that starts at `env.state()`. TLB entries
-/// of that CPU lead to memory that stays mapped.
-#[allow(unsafe_code, reason = "runs generated code")]
-pub unsafe fn exec<E: ExecEnv>(env: &mut E, tb: *const TbHeader) -> Exit {
-    let _ = (env, tb);
-    todo!("the interpreter follows")
+use crate::CompileError;
+use crate::builder::Function;
+use crate::compile::{CompileOptions, CompiledBlock, pack_insns};
+use crate::ir::HelperInfo;
+
+pub use exec::exec;
+
+/// Generates bytecode; keeps its working memory from block to block.
+#[derive(Default)]
+pub struct CodeGenerator {
+    selection: select::Selection,
+    emitter: emit::Emitter,
+    rows: Vec<(u32, u64, u64)>,
+}
+
+impl CodeGenerator {
+    /// Bytecode for a function as it is (see `compile.rs` for what comes before).
+    pub fn generate(
+        &mut self,
+        function: &Function,
+        helpers: &[HelperInfo],
+        options: &CompileOptions,
+    ) -> Result<CompiledBlock, CompileError> {
+        let selection = &mut self.selection;
+        selection.select(function, helpers, options)?;
+        let mut code = Vec::with_capacity(selection.low.len() + 16);
+        let (reg_count, low) = (selection.regs.len(), &selection.low);
+        let positions =
+            self.emitter
+                .emit(function, reg_count, low, &selection.labels, &mut code)?;
+        self.rows.clear();
+        let row = |&(number, pc, extra): &(u32, u64, u64)| (positions[number as usize], pc, extra);
+        self.rows.extend(selection.insns.iter().map(row));
+        Ok(CompiledBlock {
+            code,
+            insns: pack_insns(&self.rows),
+        })
+    }
 }

@@ -23,10 +23,21 @@ const RAM: std::ops::Range<u64> = 0x8000_0000..0x8010_0000;
 
 /// ELF files, for any machine.
 pub fn fuzz_elf(data: &[u8]) {
-    let _ = elf::parse(data, elf::ElfMachine { number: 62, name: "x86-64" });
+    let _ = elf::parse(
+        data,
+        elf::ElfMachine {
+            number: 62,
+            name: "x86-64",
+        },
+    );
     if let Ok(image) = elf::parse(data, boot::RISCV) {
         assert!(!image.segments.is_empty());
-        assert!(image.symbols.iter().all(|symbol| symbol.name.len() <= 3 * 512));
+        assert!(
+            image
+                .symbols
+                .iter()
+                .all(|symbol| symbol.name.len() <= 3 * 512)
+        );
     }
 }
 
@@ -48,26 +59,40 @@ pub fn fuzz_image(data: &[u8]) {
 pub fn fuzz_fdt(data: &[u8]) {
     let tree = device_tree::parse(data);
     let _ = device_tree::property_values(data, "rng-seed");
-    let properties = [("bootargs", b"quiet\0".to_vec()), ("linux,initrd-end", vec![0; 8])];
+    let properties = [
+        ("bootargs", b"quiet\0".to_vec()),
+        ("linux,initrd-end", vec![0; 8]),
+    ];
     let patched = device_tree::set_properties(data, "chosen", &properties);
-    assert_eq!(tree.is_ok(), patched.is_ok(), "reading and patching disagree");
+    assert_eq!(
+        tree.is_ok(),
+        patched.is_ok(),
+        "reading and patching disagree"
+    );
     if let Ok(patched) = patched {
         let tree = device_tree::parse(&patched).expect("a patched tree is a tree");
-        assert_eq!(tree.node("chosen").unwrap().property("bootargs"), Some(&b"quiet\0"[..]));
+        assert_eq!(
+            tree.node("chosen").unwrap().property("bootargs"),
+            Some(&b"quiet\0"[..])
+        );
     }
 }
 
 /// Runs `target` over the files of `corpus/NAME` and over mutations of them.
 pub fn run(name: &str, target: fn(&[u8])) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(name);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("corpus")
+        .join(name);
     let mut files: Vec<_> = fs::read_dir(&folder)
         .expect("the corpus is there")
         .map(|entry| entry.expect("the corpus can be listed").path())
         .collect();
     files.sort();
     assert!(!files.is_empty(), "{name} has an empty corpus");
-    let corpus: Vec<Vec<u8>> =
-        files.iter().map(|file| fs::read(file).expect("the corpus can be read")).collect();
+    let corpus: Vec<Vec<u8>> = files
+        .iter()
+        .map(|file| fs::read(file).expect("the corpus can be read"))
+        .collect();
     corpus.iter().for_each(|data| target(data));
 
     let (runs, seed) = (number("FUZZ_RUNS", 20_000), number("FUZZ_SEED", 1));
@@ -81,7 +106,9 @@ pub fn run(name: &str, target: fn(&[u8])) {
 
 fn number(variable: &str, default: u64) -> u64 {
     match std::env::var(variable) {
-        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{variable} is not a number")),
+        Ok(text) => text
+            .parse()
+            .unwrap_or_else(|_| panic!("{variable} is not a number")),
         Err(_) => default,
     }
 }
@@ -95,7 +122,10 @@ struct Report<'a> {
 impl Drop for Report<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("repeat with: FUZZ_SEED={} FUZZ_RUNS=1, target {}", self.seed, self.name);
+            eprintln!(
+                "repeat with: FUZZ_SEED={} FUZZ_RUNS=1, target {}",
+                self.seed, self.name
+            );
         }
     }
 }

@@ -58,7 +58,11 @@ impl Mutator {
 
     fn change(&mut self, data: &mut Vec<u8>) {
         // Headers are where the numbers are: half of the changes go there.
-        let limit = if self.below(2) == 0 { data.len().min(128) } else { data.len() };
+        let limit = if self.below(2) == 0 {
+            data.len().min(128)
+        } else {
+            data.len()
+        };
         let at = self.below(limit);
         match self.below(7) {
             0 => data.truncate(at),

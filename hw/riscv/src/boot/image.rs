@@ -33,8 +33,12 @@ const REFUSED: &[Magic] = &[
     row(0x38, b"ARM\x64", || foreign_image("AArch64")),
     row(0x202, b"HdrS", || foreign_image("x86")),
     row(4, b"zimg", || unsupported("an EFI zboot image")),
-    row(0, &[0x27, 0x05, 0x19, 0x56], || unsupported("a U-Boot image")),
-    row(0, &[0xd0, 0x0d, 0xfe, 0xed], || unsupported("a flattened image tree")),
+    row(0, &[0x27, 0x05, 0x19, 0x56], || {
+        unsupported("a U-Boot image")
+    }),
+    row(0, &[0xd0, 0x0d, 0xfe, 0xed], || {
+        unsupported("a flattened image tree")
+    }),
     row(0, b"\xfd7zXZ\0", || unsupported("an xz file")),
     row(0, &[0x28, 0xb5, 0x2f, 0xfd], || unsupported("a zstd file")),
     row(0, b"BZh", || unsupported("a bzip2 file")),
@@ -43,15 +47,26 @@ const REFUSED: &[Magic] = &[
 ];
 
 const fn row(offset: usize, bytes: &'static [u8], problem: fn() -> LoadProblem) -> Magic {
-    Magic { offset, bytes, problem }
+    Magic {
+        offset,
+        bytes,
+        problem,
+    }
 }
 
 fn foreign_image(found: &str) -> LoadProblem {
-    LoadProblem::Foreign { format: FORMAT, found: found.into(), needed: NEEDED }
+    LoadProblem::Foreign {
+        format: FORMAT,
+        found: found.into(),
+        needed: NEEDED,
+    }
 }
 
 fn unsupported(format: &'static str) -> LoadProblem {
-    LoadProblem::Unsupported { format, advice: "unpack it to an Image first" }
+    LoadProblem::Unsupported {
+        format,
+        advice: "unpack it to an Image first",
+    }
 }
 
 /// Reads the header; `None` for a plain binary.
@@ -60,7 +75,9 @@ pub fn parse(data: &[u8]) -> Result<Option<ImageHeader>, LoadProblem> {
     let is_image = data.get(MAGIC2.0..MAGIC2.0 + 4) == Some(MAGIC2.1);
     // `MZ` is an instruction, too: without the RISC-V number, a PE header decides what it is.
     let pe = read_u32(data, PE_OFFSET).map_or(usize::MAX, |pe| pe as usize);
-    let is_pe = data.get(pe..).is_some_and(|header| header.starts_with(b"PE\0\0"));
+    let is_pe = data
+        .get(pe..)
+        .is_some_and(|header| header.starts_with(b"PE\0\0"));
     if data.starts_with(b"MZ") && (is_image || is_pe) {
         check_pe(data, pe)?;
     }
@@ -68,7 +85,10 @@ pub fn parse(data: &[u8]) -> Result<Option<ImageHeader>, LoadProblem> {
         return Ok(None);
     }
     let field = |offset| read_u64(data, offset).ok_or(truncated());
-    let header = ImageHeader { text_offset: field(8)?, image_size: field(16)? };
+    let header = ImageHeader {
+        text_offset: field(8)?,
+        image_size: field(16)?,
+    };
     if data.len() < HEADER_SIZE {
         return Err(truncated());
     }
@@ -162,7 +182,10 @@ mod tests {
     fn headers_are_read() {
         check(&image(), "offset 0x200000, size 0x1000");
         check(&patched(0, &[0, 0])[..64], "offset 0x200000, size 0x1000");
-        check(&[b"MZ and no number at 0x38: ", &[b'.'; 100][..]].concat(), "plain");
+        check(
+            &[b"MZ and no number at 0x38: ", &[b'.'; 100][..]].concat(),
+            "plain",
+        );
         check(&[0x13; 100], "plain");
         check(&[0x13], "plain");
     }

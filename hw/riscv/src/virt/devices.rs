@@ -11,8 +11,7 @@ use super::config::{DeviceOption, MachineWiring};
 use super::error::BoardError;
 
 /// What makes a device out of its properties; it takes those that it knows.
-type Create =
-    fn(&mut Properties<'_>, &MachineWiring) -> Result<Box<dyn VirtioDevice>, BoardError>;
+type Create = fn(&mut Properties<'_>, &MachineWiring) -> Result<Box<dyn VirtioDevice>, BoardError>;
 
 /// The drivers that `-device` knows.
 const DRIVERS: &[(&str, Create)] = &[("virtio-rng-device", create_rng)];
@@ -43,7 +42,10 @@ pub fn plug_all(
 
 fn no_driver(driver: &str) -> BoardError {
     let known: Vec<&str> = DRIVERS.iter().map(|(name, _)| *name).collect();
-    BoardError::NoDriver { driver: driver.into(), known: known.join(", ") }
+    BoardError::NoDriver {
+        driver: driver.into(),
+        known: known.join(", "),
+    }
 }
 
 fn create_rng(
@@ -53,13 +55,19 @@ fn create_rng(
     const MAX_BYTES: &str = "a number from 1 to 9223372036854775807";
     const PERIOD: &str = "a number of milliseconds from 1 to 4294967295";
     let config = RngConfig {
-        max_bytes: properties.number("max-bytes", 1..=i64::MAX as u64, MAX_BYTES)?
+        max_bytes: properties
+            .number("max-bytes", 1..=i64::MAX as u64, MAX_BYTES)?
             .unwrap_or(i64::MAX as u64),
-        period_ms: properties.number("period", 1..=u32::MAX.into(), PERIOD)?
+        period_ms: properties
+            .number("period", 1..=u32::MAX.into(), PERIOD)?
             .map_or(0x1_0000, |period| period as u32),
     };
     let entropy = wiring.entropy.clone();
-    Ok(VirtioRng::new(config, Box::new(move |buf| entropy(buf)), wiring.timers.clone()))
+    Ok(VirtioRng::new(
+        config,
+        Box::new(move |buf| entropy(buf)),
+        wiring.timers.clone(),
+    ))
 }
 
 /// The properties of a `-device` that nobody took yet.
@@ -71,8 +79,13 @@ struct Properties<'a> {
 impl<'a> Properties<'a> {
     fn new(option: &'a DeviceOption) -> Self {
         let pairs = option.properties.iter();
-        let left = pairs.map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        Self { driver: &option.driver, left }
+        let left = pairs
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        Self {
+            driver: &option.driver,
+            left,
+        }
     }
 
     /// The last value of `name`.
@@ -84,7 +97,12 @@ impl<'a> Properties<'a> {
 
     fn bad_value(&self, property: &str, value: &str, expected: &'static str) -> BoardError {
         let (driver, property) = (self.driver.into(), property.into());
-        BoardError::BadValue { driver, property, value: value.into(), expected }
+        BoardError::BadValue {
+            driver,
+            property,
+            value: value.into(),
+            expected,
+        }
     }
 
     /// A number, decimal or with 0x.
@@ -94,7 +112,9 @@ impl<'a> Properties<'a> {
         range: std::ops::RangeInclusive<u64>,
         expected: &'static str,
     ) -> Result<Option<u64>, BoardError> {
-        let Some(text) = self.take(name) else { return Ok(None) };
+        let Some(text) = self.take(name) else {
+            return Ok(None);
+        };
         let number = match text.strip_prefix("0x") {
             Some(digits) => u64::from_str_radix(digits, 16),
             None => text.parse(),
@@ -107,9 +127,14 @@ impl<'a> Properties<'a> {
 
     /// Notes `id=`, which no two devices may share.
     fn id(&mut self, ids: &mut Vec<String>) -> Result<(), BoardError> {
-        let Some(id) = self.take("id") else { return Ok(()) };
+        let Some(id) = self.take("id") else {
+            return Ok(());
+        };
         if ids.iter().any(|other| other == id) {
-            return Err(BoardError::DuplicateId { driver: self.driver.into(), id: id.into() });
+            return Err(BoardError::DuplicateId {
+                driver: self.driver.into(),
+                id: id.into(),
+            });
         }
         ids.push(id.into());
         Ok(())
@@ -118,13 +143,21 @@ impl<'a> Properties<'a> {
     /// The slot for the device: `bus=virtio-mmio-bus.N`, or a free one.
     fn slot(&mut self, free: &[bool]) -> Result<usize, BoardError> {
         let Some(bus) = self.take("bus") else {
-            let taken = BoardError::SlotsTaken { driver: self.driver.into(), slots: free.len() };
+            let taken = BoardError::SlotsTaken {
+                driver: self.driver.into(),
+                slots: free.len(),
+            };
             return free.iter().rposition(|free| *free).ok_or(taken);
         };
-        let number = bus.strip_prefix("virtio-mmio-bus.").and_then(|n| n.parse::<usize>().ok());
+        let number = bus
+            .strip_prefix("virtio-mmio-bus.")
+            .and_then(|n| n.parse::<usize>().ok());
         match number.and_then(|slot| Some((slot, *free.get(slot)?))) {
             Some((slot, true)) => Ok(slot),
-            Some(_) => Err(BoardError::BusTaken { driver: self.driver.into(), bus: bus.into() }),
+            Some(_) => Err(BoardError::BusTaken {
+                driver: self.driver.into(),
+                bus: bus.into(),
+            }),
             None => Err(self.bad_value("bus", bus, "virtio-mmio-bus.0 to virtio-mmio-bus.7")),
         }
     }

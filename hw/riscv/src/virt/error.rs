@@ -28,7 +28,12 @@ pub enum BoardError {
     #[error("-device {driver}: the property {property} is not there yet")]
     NoProperty { driver: String, property: String },
     #[error("-device {driver}: {property}={value} is not {expected}")]
-    BadValue { driver: String, property: String, value: String, expected: &'static str },
+    BadValue {
+        driver: String,
+        property: String,
+        value: String,
+        expected: &'static str,
+    },
     #[error("-device {driver}: all {slots} virtio slots are taken")]
     SlotsTaken { driver: String, slots: usize },
     #[error("-device {driver}: {bus} has a device already")]

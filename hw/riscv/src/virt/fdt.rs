@@ -38,7 +38,10 @@ type Result<T = ()> = std::result::Result<T, Error>;
 
 /// Writes the tree.
 pub fn generate(config: &FdtConfig<'_>) -> Result<Vec<u8>> {
-    let mut tree = Tree { fdt: FdtWriter::new()?, config };
+    let mut tree = Tree {
+        fdt: FdtWriter::new()?,
+        config,
+    };
     tree.node("", Tree::root)?;
     tree.fdt.finish()
 }
@@ -66,7 +69,10 @@ struct Tree<'a> {
 
 /// Strings, each with its NUL, as one value.
 fn strings<'s>(strings: impl IntoIterator<Item = &'s str>) -> Vec<u8> {
-    strings.into_iter().flat_map(|s| s.bytes().chain([0])).collect()
+    strings
+        .into_iter()
+        .flat_map(|s| s.bytes().chain([0]))
+        .collect()
 }
 
 /// An address or a size in two cells.
@@ -82,12 +88,7 @@ impl Tree<'_> {
     }
 
     /// A node named by the address of a piece of `region`.
-    fn unit(
-        &mut self,
-        name: &str,
-        base: u64,
-        body: impl FnOnce(&mut Self) -> Result,
-    ) -> Result {
+    fn unit(&mut self, name: &str, base: u64, body: impl FnOnce(&mut Self) -> Result) -> Result {
         self.node(&format!("{name}@{base:x}"), body)
     }
 
@@ -96,7 +97,8 @@ impl Tree<'_> {
     }
 
     fn compatible(&mut self, values: &[&str]) -> Result {
-        self.fdt.property("compatible", &strings(values.iter().copied()))
+        self.fdt
+            .property("compatible", &strings(values.iter().copied()))
     }
 
     fn cell(&mut self, name: &str, value: u32) -> Result {
@@ -183,7 +185,9 @@ impl Tree<'_> {
         self.node("cpu-map", |t| {
             t.node("cluster0", |t| {
                 (0..t.harts()).try_for_each(|hart| {
-                    t.node(&format!("core{hart}"), |t| t.cell("cpu", t.cpu_phandle(hart)))
+                    t.node(&format!("core{hart}"), |t| {
+                        t.cell("cpu", t.cpu_phandle(hart))
+                    })
                 })
             })
         })

@@ -5,9 +5,11 @@
 
 use std::ops::Range;
 
+use hw::char::serial::SERIAL_SIZE;
 use hw::intc::riscv_aclint::{MTIMER_SIZE, SWI_SIZE};
 use hw::intc::sifive_plic::SifivePlic;
 use hw::nvram::fw_cfg::FW_CFG_SIZE;
+use hw::virtio::virtio_mmio::VIRTIO_MMIO_SIZE;
 
 /// How many harts QEMU's address map has room for; gives the PLIC its size.
 const VIRT_CPUS_MAX: u64 = 512;
@@ -47,7 +49,11 @@ impl Region {
 }
 
 macro_rules! memory_map {
-    ($($(#[$doc:meta])* $id:ident $name:literal $base:literal $size:expr, $window:expr, $count:literal, $irq:literal;)*) => {
+    ($(
+        $(#[$doc:meta])*
+        $id:ident $name:literal $base:literal $size:expr, $window:expr, $count:literal,
+        $irq:literal;
+    )*) => {
         $(
             $(#[$doc])*
             pub const $id: Region = Region {
@@ -79,9 +85,9 @@ memory_map! {
     /// PLIC, with QEMU's room for 512 harts.
     PLIC    "plic"      0xc00_0000   PLIC_SIZE, PLIC_SIZE,  1,     0;
     /// 16550A UART.
-    UART0   "uart0"     0x1000_0000  0x100,    8,           1,     10;
+    UART0   "uart0"     0x1000_0000  0x100,    SERIAL_SIZE, 1,     10;
     /// Slots of virtio over MMIO.
-    VIRTIO  "virtio"    0x1000_1000  0x1000,   0x200,       8,     1;
+    VIRTIO  "virtio"    0x1000_1000  0x1000,   VIRTIO_MMIO_SIZE, 8, 1;
     /// fw_cfg: data, selector, DMA.
     FW_CFG  "fw_cfg"    0x1010_0000  FW_CFG_SIZE, FW_CFG_SIZE, 1,  0;
     /// RAM; `-m` says how much.
@@ -108,9 +114,15 @@ const fn assert_disjoint(rows: &[Region]) {
     let mut i = 0;
     while i < rows.len() {
         let span = rows[i].span();
-        assert!(end <= span.start, "rows overlap or are not sorted by address");
+        assert!(
+            end <= span.start,
+            "rows overlap or are not sorted by address"
+        );
         assert!(span.start < span.end, "an empty row");
-        assert!(rows[i].window <= rows[i].size, "a window is larger than its piece");
+        assert!(
+            rows[i].window <= rows[i].size,
+            "a window is larger than its piece"
+        );
         end = span.end;
         i += 1;
     }

@@ -21,13 +21,17 @@ impl Ram {
 
     pub fn bytes(&self, addr: u64, len: usize) -> Vec<u8> {
         let mut bytes = vec![0; len];
-        self.read(PhysAddr(addr), &mut bytes).expect("the test reads RAM");
+        self.read(PhysAddr(addr), &mut bytes)
+            .expect("the test reads RAM");
         bytes
     }
 
     fn range(addr: PhysAddr, len: usize, ram: usize) -> Result<std::ops::Range<usize>, BusError> {
         let start = addr.0.checked_sub(RAM_BASE).ok_or(BusError)?;
-        let end = start.checked_add(len as u64).filter(|end| *end <= ram as u64).ok_or(BusError)?;
+        let end = start
+            .checked_add(len as u64)
+            .filter(|end| *end <= ram as u64)
+            .ok_or(BusError)?;
         Ok(start as usize..end as usize)
     }
 }

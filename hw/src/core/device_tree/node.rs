@@ -24,15 +24,20 @@ pub struct Node {
 impl Node {
     /// The value of the property `name`.
     pub fn property(&self, name: &str) -> Option<&[u8]> {
-        let found = self.properties.iter().find(|property| property.name == name);
+        let found = self
+            .properties
+            .iter()
+            .find(|property| property.name == name);
         found.map(|property| &property.value[..])
     }
 
     /// The node at `path` below this one: `soc/serial@10000000`.
     pub fn node(&self, path: &str) -> Option<&Node> {
-        path.split('/').filter(|part| !part.is_empty()).try_fold(self, |node, part| {
-            node.children.iter().find(|child| child.name == part)
-        })
+        path.split('/')
+            .filter(|part| !part.is_empty())
+            .try_fold(self, |node, part| {
+                node.children.iter().find(|child| child.name == part)
+            })
     }
 
     /// Takes the children that `keep` refuses out of this node (not of deeper ones).
@@ -47,12 +52,18 @@ pub fn parse(fdt: &Fdt<'_>) -> Result<Node, FdtError> {
     for token in fdt.tokens() {
         match token? {
             Token::BeginNode { name } => {
-                open.push(Node { name: name.into(), ..Node::default() });
+                open.push(Node {
+                    name: name.into(),
+                    ..Node::default()
+                });
             }
             Token::Property { name, value } => {
                 let node = open.last_mut().ok_or(FdtError::Nesting)?;
                 let value = fdt.blob[value].to_vec();
-                node.properties.push(Property { name: name.into(), value });
+                node.properties.push(Property {
+                    name: name.into(),
+                    value,
+                });
             }
             Token::EndNode => {
                 let node = open.pop().ok_or(FdtError::Nesting)?;
@@ -75,10 +86,19 @@ impl fmt::Display for Node {
 
 fn write_node(f: &mut fmt::Formatter<'_>, node: &Node, depth: usize) -> fmt::Result {
     let indent = "\t".repeat(depth);
-    let name = if node.name.is_empty() { "/" } else { &node.name };
+    let name = if node.name.is_empty() {
+        "/"
+    } else {
+        &node.name
+    };
     writeln!(f, "{indent}{name} {{")?;
     for property in &node.properties {
-        writeln!(f, "{indent}\t{}{};", property.name, value_text(&property.value))?;
+        writeln!(
+            f,
+            "{indent}\t{}{};",
+            property.name,
+            value_text(&property.value)
+        )?;
     }
     for child in &node.children {
         writeln!(f)?;
@@ -94,10 +114,16 @@ fn value_text(value: &[u8]) -> String {
     }
     let mut text = String::from(" = ");
     if let Some(strings) = strings(value) {
-        text += &strings.iter().map(|s| format!("{s:?}")).collect::<Vec<_>>().join(", ");
+        text += &strings
+            .iter()
+            .map(|s| format!("{s:?}"))
+            .collect::<Vec<_>>()
+            .join(", ");
     } else if value.len().is_multiple_of(4) {
         let cells = value.chunks_exact(4).map(|cell| {
-            let cell = cell.iter().fold(0u32, |word, byte| word << 8 | u32::from(*byte));
+            let cell = cell
+                .iter()
+                .fold(0u32, |word, byte| word << 8 | u32::from(*byte));
             format!("{cell:#x}")
         });
         let _ = write!(text, "<{}>", cells.collect::<Vec<_>>().join(" "));

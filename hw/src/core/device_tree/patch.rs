@@ -14,7 +14,10 @@ pub fn set_properties(
     properties: &[(&str, Vec<u8>)],
 ) -> Result<Vec<u8>, FdtError> {
     let fdt = Fdt::new(blob)?;
-    let mut patch = Patch { structure: Vec::new(), strings: fdt.blob[fdt.strings.clone()].into() };
+    let mut patch = Patch {
+        structure: Vec::new(),
+        strings: fdt.blob[fdt.strings.clone()].into(),
+    };
     let mut tokens = fdt.tokens();
     let mut depth = 0;
     let (mut inside, mut found) = (false, false);
@@ -65,7 +68,8 @@ impl Patch {
 
     fn bytes(&mut self, bytes: &[u8]) {
         self.structure.extend(bytes);
-        self.structure.resize(self.structure.len().next_multiple_of(4), 0);
+        self.structure
+            .resize(self.structure.len().next_multiple_of(4), 0);
     }
 
     fn properties(&mut self, properties: &[(&str, Vec<u8>)]) -> Result<(), FdtError> {

@@ -54,13 +54,19 @@ fn a_tree_reads_back() {
         };"#,
     );
     let tree = parse(&sample()).unwrap();
-    assert_eq!(tree.node("/chosen/chosen").unwrap().property("bootargs"), Some(&b"deep\0"[..]));
+    assert_eq!(
+        tree.node("/chosen/chosen").unwrap().property("bootargs"),
+        Some(&b"deep\0"[..])
+    );
     assert_eq!(tree.node("/none"), None);
 }
 
 #[test]
 fn properties_are_replaced_and_added() {
-    let properties = [("bootargs", b"new\0".to_vec()), ("linux,initrd-end", vec![0; 8])];
+    let properties = [
+        ("bootargs", b"new\0".to_vec()),
+        ("linux,initrd-end", vec![0; 8]),
+    ];
     let blob = set_properties(&sample(), "chosen", &properties).unwrap();
     check(
         &blob,
@@ -89,7 +95,10 @@ fn properties_are_replaced_and_added() {
 fn a_missing_node_is_made() {
     let blob = set_properties(&sample(), "aliases", &[("serial0", b"/soc\0".to_vec())]).unwrap();
     let tree = parse(&blob).unwrap();
-    assert_eq!(tree.node("aliases").unwrap().property("serial0"), Some(&b"/soc\0"[..]));
+    assert_eq!(
+        tree.node("aliases").unwrap().property("serial0"),
+        Some(&b"/soc\0"[..])
+    );
     assert_eq!(tree.children.len(), 3);
 }
 

@@ -79,7 +79,9 @@ impl<'a> Fdt<'a> {
         }
         let blob = blob.get(..total_size).ok_or(FdtError::Truncated)?;
         let structure_size = match version {
-            OLDEST_VERSION => (total_size as u32).checked_sub(word(2)?).ok_or(FdtError::Block)?,
+            OLDEST_VERSION => (total_size as u32)
+                .checked_sub(word(2)?)
+                .ok_or(FdtError::Block)?,
             _ => word(9)?,
         };
         let mut fdt = Self {
@@ -96,27 +98,45 @@ impl<'a> Fdt<'a> {
 
     fn end_of_reservations(&self) -> Result<usize, FdtError> {
         let pairs = self.blob[self.reservations.start..].chunks_exact(16);
-        let count = pairs.take_while(|pair| pair.iter().any(|byte| *byte != 0)).count();
+        let count = pairs
+            .take_while(|pair| pair.iter().any(|byte| *byte != 0))
+            .count();
         let end = self.reservations.start + 16 * (count + 1);
-        if end > self.total_size { Err(FdtError::Block) } else { Ok(end) }
+        if end > self.total_size {
+            Err(FdtError::Block)
+        } else {
+            Ok(end)
+        }
     }
 
     /// The tokens of the one tree in the structure block.
     pub fn tokens(&self) -> Tokens<'a, '_> {
-        Tokens { fdt: self, at: self.structure.start, depth: 0, done: false }
+        Tokens {
+            fdt: self,
+            at: self.structure.start,
+            depth: 0,
+            done: false,
+        }
     }
 
     /// The string that ends before the first NUL of `range`.
     fn string(&self, range: Range<usize>) -> Result<&'a str, FdtError> {
         let bytes = self.blob.get(range).ok_or(FdtError::Block)?;
-        let len = bytes.iter().position(|byte| *byte == 0).ok_or(FdtError::Name)?;
+        let len = bytes
+            .iter()
+            .position(|byte| *byte == 0)
+            .ok_or(FdtError::Name)?;
         str::from_utf8(&bytes[..len]).map_err(|_| FdtError::Name)
     }
 }
 
 fn block(offset: u32, size: u32, total: usize) -> Result<Range<usize>, FdtError> {
     let end = offset.checked_add(size).ok_or(FdtError::Block)?;
-    if end as usize > total { Err(FdtError::Block) } else { Ok(offset as usize..end as usize) }
+    if end as usize > total {
+        Err(FdtError::Block)
+    } else {
+        Ok(offset as usize..end as usize)
+    }
 }
 
 fn word_at(blob: &[u8], offset: usize) -> Option<u32> {
@@ -150,10 +170,21 @@ impl<'a> Tokens<'a, '_> {
     fn take(&mut self, len: usize) -> Result<Range<usize>, FdtError> {
         let range = self.at..self.at.checked_add(len).ok_or(FdtError::Truncated)?;
         let from_block = range.end - self.fdt.structure.start;
-        let padded = from_block.checked_next_multiple_of(4).ok_or(FdtError::Truncated)?;
-        let next = self.fdt.structure.start.checked_add(padded).ok_or(FdtError::Truncated)?;
+        let padded = from_block
+            .checked_next_multiple_of(4)
+            .ok_or(FdtError::Truncated)?;
+        let next = self
+            .fdt
+            .structure
+            .start
+            .checked_add(padded)
+            .ok_or(FdtError::Truncated)?;
         self.at = next;
-        if next > self.fdt.structure.end { Err(FdtError::Truncated) } else { Ok(range) }
+        if next > self.fdt.structure.end {
+            Err(FdtError::Truncated)
+        } else {
+            Ok(range)
+        }
     }
 
     fn begin_node(&mut self) -> Result<Token<'a>, FdtError> {
@@ -173,8 +204,14 @@ impl<'a> Tokens<'a, '_> {
         let len = self.word()? as usize;
         let name = self.word()? as usize;
         let Range { start, end } = self.fdt.strings;
-        let name = start.checked_add(name).filter(|at| *at < end).ok_or(FdtError::Block)?;
-        Ok(Token::Property { name: self.fdt.string(name..end)?, value: self.take(len)? })
+        let name = start
+            .checked_add(name)
+            .filter(|at| *at < end)
+            .ok_or(FdtError::Block)?;
+        Ok(Token::Property {
+            name: self.fdt.string(name..end)?,
+            value: self.take(len)?,
+        })
     }
 
     fn end_node(&mut self) -> Result<Token<'a>, FdtError> {

@@ -82,7 +82,10 @@ impl ElfImage {
     pub fn add_to(&self, roms: &mut RomSet, blob: &Blob) -> Result<(), LoadError> {
         for Segment { addr, data, zeros } in &self.segments {
             let bytes = blob.bytes.clone();
-            roms.add(blob, Rom::part(blob.label(), *addr, bytes, data.clone(), *zeros))?;
+            roms.add(
+                blob,
+                Rom::part(blob.label(), *addr, bytes, data.clone(), *zeros),
+            )?;
         }
         Ok(())
     }
@@ -111,9 +114,13 @@ where
         return Err(truncated());
     }
     let header = Elf::parse(data).map_err(|_| broken("its header is not of version 1"))?;
-    let endian = header.endian().map_err(|_| broken("its byte order is neither of the two"))?;
+    let endian = header
+        .endian()
+        .map_err(|_| broken("its byte order is neither of the two"))?;
     check_machine(header, endian, machine)?;
-    let headers = header.program_headers(endian, data).map_err(|_| truncated())?;
+    let headers = header
+        .program_headers(endian, data)
+        .map_err(|_| truncated())?;
     let mut segments = Vec::new();
     for program in headers.iter().filter(|p| p.p_type(endian) == elf::PT_LOAD) {
         segments.extend(segment(program, endian, data.len())?);
@@ -122,7 +129,11 @@ where
         return Err(broken("it has nothing to load"));
     }
     let symbols = symbols(header, endian, data).unwrap_or_default();
-    Ok(ElfImage { entry: header.e_entry(endian).into(), segments, symbols })
+    Ok(ElfImage {
+        entry: header.e_entry(endian).into(),
+        segments,
+        symbols,
+    })
 }
 
 fn check_machine<Elf>(
@@ -136,11 +147,19 @@ where
     let number = header.e_machine(endian).0;
     if number != machine.number {
         let found = machine_name(number);
-        return Err(LoadProblem::Foreign { format: FORMAT, found, needed: machine.name });
+        return Err(LoadProblem::Foreign {
+            format: FORMAT,
+            found,
+            needed: machine.name,
+        });
     }
     if endian == Endianness::Big {
         let found = format!("big-endian {}", machine.name);
-        return Err(LoadProblem::Foreign { format: FORMAT, found, needed: "little-endian code" });
+        return Err(LoadProblem::Foreign {
+            format: FORMAT,
+            found,
+            needed: "little-endian code",
+        });
     }
     match header.e_type(endian) {
         elf::ET_EXEC | elf::ET_DYN => Ok(()),
@@ -183,15 +202,25 @@ where
         return Ok(None);
     }
     if paddr.checked_add(size).is_none() {
-        return Err(broken("a segment wraps around the end of the address space"));
+        return Err(broken(
+            "a segment wraps around the end of the address space",
+        ));
     }
     let end: u64 = offset.checked_add(file_size).ok_or(truncated())?;
     if end > len as u64 {
         return Err(truncated());
     }
     // Both fit in usize: they are at most `len`, except the offset of a segment without bytes.
-    let data = if file_size == 0 { 0..0 } else { offset as usize..end as usize };
-    Ok(Some(Segment { addr: PhysAddr(paddr), data, zeros }))
+    let data = if file_size == 0 {
+        0..0
+    } else {
+        offset as usize..end as usize
+    };
+    Ok(Some(Segment {
+        addr: PhysAddr(paddr),
+        data,
+        zeros,
+    }))
 }
 
 /// The functions. A broken symbol table only costs the names, as symbols are not loaded.
@@ -199,7 +228,9 @@ fn symbols<Elf>(header: &Elf, endian: Endianness, data: &[u8]) -> object::Result
 where
     Elf: FileHeader<Endian = Endianness>,
 {
-    let table = header.sections(endian, data)?.symbols(endian, data, elf::SHT_SYMTAB)?;
+    let table = header
+        .sections(endian, data)?
+        .symbols(endian, data, elf::SHT_SYMTAB)?;
     let functions = table.iter().filter(|symbol| {
         symbol.st_type() == elf::STT_FUNC && symbol.st_shndx(endian) != elf::SHN_UNDEF
     });
@@ -224,7 +255,10 @@ fn truncated() -> LoadProblem {
 }
 
 fn broken(detail: &'static str) -> LoadProblem {
-    LoadProblem::Broken { format: FORMAT, detail }
+    LoadProblem::Broken {
+        format: FORMAT,
+        detail,
+    }
 }
 
 #[cfg(test)]

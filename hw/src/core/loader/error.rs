@@ -19,7 +19,11 @@ pub struct LoadError {
 impl LoadError {
     /// `problem` with the file `path` that `option` named.
     pub fn new(option: &'static str, path: &Path, problem: LoadProblem) -> Self {
-        Self { option, path: path.to_owned(), problem }
+        Self {
+            option,
+            path: path.to_owned(),
+            problem,
+        }
     }
 }
 
@@ -39,21 +43,42 @@ pub enum LoadProblem {
     #[error("this {format} is truncated")]
     Truncated { format: &'static str },
     #[error("this {format} is broken: {detail}")]
-    Broken { format: &'static str, detail: &'static str },
+    Broken {
+        format: &'static str,
+        detail: &'static str,
+    },
     #[error("this {format} is for {found}, but the machine needs {needed}")]
-    Foreign { format: &'static str, found: String, needed: &'static str },
+    Foreign {
+        format: &'static str,
+        found: String,
+        needed: &'static str,
+    },
     #[error("this is {format}, which is not supported: {advice}")]
-    Unsupported { format: &'static str, advice: &'static str },
+    Unsupported {
+        format: &'static str,
+        advice: &'static str,
+    },
     #[error(
         "its bytes at {start:#x} to {last:#x} do not fit in RAM, which is {ram_start:#x} to \
          {ram_last:#x}"
     )]
-    OutsideRam { start: u64, last: u64, ram_start: u64, ram_last: u64 },
+    OutsideRam {
+        start: u64,
+        last: u64,
+        ram_start: u64,
+        ram_last: u64,
+    },
     #[error(
         "its bytes at {start:#x} to {last:#x} overlap {other}, which is at {other_start:#x} to \
          {other_last:#x}"
     )]
-    Overlaps { start: u64, last: u64, other: String, other_start: u64, other_last: u64 },
+    Overlaps {
+        start: u64,
+        last: u64,
+        other: String,
+        other_start: u64,
+        other_last: u64,
+    },
     #[error("this is not a flattened device tree: {0}")]
     DeviceTree(#[from] FdtError),
 }

@@ -25,7 +25,9 @@ pub fn refuse_magic(data: &[u8], rows: &[Magic]) -> Result<(), LoadProblem> {
         let end = row.offset.checked_add(row.bytes.len());
         end.and_then(|end| data.get(row.offset..end)) == Some(row.bytes)
     };
-    rows.iter().find(matches).map_or(Ok(()), |row| Err((row.problem)()))
+    rows.iter()
+        .find(matches)
+        .map_or(Ok(()), |row| Err((row.problem)()))
 }
 
 /// Whether the file claims to be gzip (RFC 1952).
@@ -37,10 +39,15 @@ pub fn is_gzip(data: &[u8]) -> bool {
 pub fn gunzip(data: &[u8], limit: u64) -> Result<Vec<u8>, LoadProblem> {
     let mut unpacked = Vec::new();
     let mut decoder = GzDecoder::new(data).take(limit.saturating_add(1));
-    decoder.read_to_end(&mut unpacked).map_err(|error| match error.kind() {
-        std::io::ErrorKind::UnexpectedEof => LoadProblem::Truncated { format: GZIP },
-        _ => LoadProblem::Broken { format: GZIP, detail: "it cannot be unpacked" },
-    })?;
+    decoder
+        .read_to_end(&mut unpacked)
+        .map_err(|error| match error.kind() {
+            std::io::ErrorKind::UnexpectedEof => LoadProblem::Truncated { format: GZIP },
+            _ => LoadProblem::Broken {
+                format: GZIP,
+                detail: "it cannot be unpacked",
+            },
+        })?;
     match unpacked.len() as u64 {
         0 => Err(LoadProblem::Empty),
         size if size > limit => Err(LoadProblem::TooLarge { limit }),
@@ -69,7 +76,10 @@ mod tests {
         let packed = gzip(&data);
         assert!(is_gzip(&packed));
         assert_eq!(gunzip(&packed, 100_000), Ok(data));
-        assert_eq!(gunzip(&packed, 99_999), Err(LoadProblem::TooLarge { limit: 99_999 }));
+        assert_eq!(
+            gunzip(&packed, 99_999),
+            Err(LoadProblem::TooLarge { limit: 99_999 })
+        );
         assert_eq!(gunzip(&gzip(b""), 10), Err(LoadProblem::Empty));
     }
 
@@ -78,7 +88,11 @@ mod tests {
         let packed = gzip(b"a kernel");
         for len in 0..packed.len() {
             let answer = gunzip(&packed[..len], 100);
-            assert_eq!(answer, Err(LoadProblem::Truncated { format: GZIP }), "{len} bytes");
+            assert_eq!(
+                answer,
+                Err(LoadProblem::Truncated { format: GZIP }),
+                "{len} bytes"
+            );
         }
         let mut wrong = packed.clone();
         wrong[12] ^= 0x55;

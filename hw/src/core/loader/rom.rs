@@ -26,7 +26,13 @@ impl Rom {
     /// All of `data` at `addr`.
     pub fn whole(name: impl Into<String>, addr: PhysAddr, data: Arc<Vec<u8>>) -> Self {
         let range = 0..data.len();
-        Self { name: name.into(), addr, data, range, zeros: 0 }
+        Self {
+            name: name.into(),
+            addr,
+            data,
+            range,
+            zeros: 0,
+        }
     }
 
     /// The part `range` of `data` at `addr`, followed by `zeros` zeros. `range` must be inside.
@@ -37,8 +43,17 @@ impl Rom {
         range: Range<usize>,
         zeros: u64,
     ) -> Self {
-        assert!(range.start <= range.end && range.end <= data.len(), "a ROM outside its file");
-        Self { name: name.into(), addr, data, range, zeros }
+        assert!(
+            range.start <= range.end && range.end <= data.len(),
+            "a ROM outside its file"
+        );
+        Self {
+            name: name.into(),
+            addr,
+            data,
+            range,
+            zeros,
+        }
     }
 
     /// What the file gives.
@@ -82,7 +97,10 @@ pub struct RomSet {
 impl RomSet {
     /// No ROMs yet, in RAM at `ram`.
     pub fn new(ram: Range<u64>) -> Self {
-        Self { ram, roms: Vec::new() }
+        Self {
+            ram,
+            roms: Vec::new(),
+        }
     }
 
     /// The RAM that they must be in.
@@ -140,7 +158,13 @@ mod tests {
 
     fn rom(addr: u64, size: usize, zeros: u64) -> Rom {
         let data = Arc::new(vec![1; size + 2]);
-        Rom::part(format!("rom@{addr:x}"), PhysAddr(addr), data, 1..size + 1, zeros)
+        Rom::part(
+            format!("rom@{addr:x}"),
+            PhysAddr(addr),
+            data,
+            1..size + 1,
+            zeros,
+        )
     }
 
     fn check(addr: u64, size: usize, zeros: u64, expected: &str) {
@@ -158,10 +182,30 @@ mod tests {
         check(0x1900, 0, 0, "ok");
         let ram = "do not fit in RAM, which is 0x1000 to 0x1fff";
         check(0xfff, 1, 0, &format!("its bytes at 0xfff to 0xfff {ram}"));
-        check(0x1a00, 0x600, 1, &format!("its bytes at 0x1a00 to 0x2000 {ram}"));
-        check(0x1a00, 0, u64::MAX, &format!("its bytes at 0x1a00 to {:#x} {ram}", u64::MAX - 1));
+        check(
+            0x1a00,
+            0x600,
+            1,
+            &format!("its bytes at 0x1a00 to 0x2000 {ram}"),
+        );
+        check(
+            0x1a00,
+            0,
+            u64::MAX,
+            &format!("its bytes at 0x1a00 to {:#x} {ram}", u64::MAX - 1),
+        );
         let other = "overlap rom@1800, which is at 0x1800 to 0x19ff";
-        check(0x1000, 0x801, 0, &format!("its bytes at 0x1000 to 0x1800 {other}"));
-        check(0x19ff, 1, 0, &format!("its bytes at 0x19ff to 0x19ff {other}"));
+        check(
+            0x1000,
+            0x801,
+            0,
+            &format!("its bytes at 0x1000 to 0x1800 {other}"),
+        );
+        check(
+            0x19ff,
+            1,
+            0,
+            &format!("its bytes at 0x19ff to 0x19ff {other}"),
+        );
     }
 }

@@ -29,13 +29,13 @@ impl Register {
     pub fn at(offset: u64) -> Option<Self> {
         let index = |base: u64, stride: u64| ((offset - base) / stride) as usize;
         Some(match offset {
-            ..PENDING_BASE => Self::Priority {
+            PRIORITY_BASE..PENDING_BASE => Self::Priority {
                 source: index(PRIORITY_BASE, 4),
             },
-            ..ENABLE_BASE => Self::Pending {
+            PENDING_BASE..ENABLE_BASE => Self::Pending {
                 word: index(PENDING_BASE, 4),
             },
-            ..CONTEXT_BASE => Self::Enable {
+            ENABLE_BASE..CONTEXT_BASE => Self::Enable {
                 context: index(ENABLE_BASE, ENABLE_STRIDE),
                 word: (offset % ENABLE_STRIDE / 4) as usize,
             },

@@ -8,8 +8,8 @@ use include::{AccessSize, MmioDevice, RunStateControl, ShutdownCause};
 use parking_lot::Mutex;
 
 use crate::core::log_guest_error;
-pub use registers::{PASS, RESET};
 use registers::{FAIL, FINISHER};
+pub use registers::{PASS, RESET};
 
 /// The finisher. Window: 0x1000 bytes on virt (4 used).
 pub struct SifiveTest {

@@ -2,7 +2,10 @@
 
 use super::*;
 
-const RISCV: ElfMachine = ElfMachine { number: 243, name: "RISC-V" };
+const RISCV: ElfMachine = ElfMachine {
+    number: 243,
+    name: "RISC-V",
+};
 const HEADER: usize = 64;
 const ROW: usize = 56;
 
@@ -30,12 +33,18 @@ fn elf64(segments: &[(u64, u64, &[u8])]) -> Vec<u8> {
         }
         offset += size;
     }
-    segments.iter().for_each(|(_, _, bytes)| file.extend(*bytes));
+    segments
+        .iter()
+        .for_each(|(_, _, bytes)| file.extend(*bytes));
     file
 }
 
 fn good() -> Vec<u8> {
-    elf64(&[(0x8000_0000, 0x10, b"code"), (0x8000_1000, 8, b"data"), (0x8000_2000, 0, b"")])
+    elf64(&[
+        (0x8000_0000, 0x10, b"code"),
+        (0x8000_1000, 8, b"data"),
+        (0x8000_2000, 0, b""),
+    ])
 }
 
 fn check(data: &[u8], expected: &str) {
@@ -56,9 +65,15 @@ fn segments_go_to_physical_addresses() {
     assert_eq!(image.entry, 0x8000_0004);
     assert_eq!(image.span(), 0x8000_0000..0x8000_1008);
     let code = HEADER + 3 * ROW;
-    let segment = |addr, data, zeros| Segment { addr: PhysAddr(addr), data, zeros };
-    let expected =
-        [segment(0x8000_0000, code..code + 4, 12), segment(0x8000_1000, code + 4..code + 8, 4)];
+    let segment = |addr, data, zeros| Segment {
+        addr: PhysAddr(addr),
+        data,
+        zeros,
+    };
+    let expected = [
+        segment(0x8000_0000, code..code + 4, 12),
+        segment(0x8000_1000, code + 4..code + 8, 4),
+    ];
     assert_eq!(image.segments, expected);
 }
 
@@ -66,13 +81,22 @@ fn segments_go_to_physical_addresses() {
 fn segments_become_roms() {
     let blob = Blob::new("-kernel", "vmlinux", good());
     let mut roms = RomSet::new(0x8000_0000..0x8000_1008);
-    parse(&blob.bytes, RISCV).unwrap().add_to(&mut roms, &blob).unwrap();
+    parse(&blob.bytes, RISCV)
+        .unwrap()
+        .add_to(&mut roms, &blob)
+        .unwrap();
     let roms = roms.into_roms();
     assert_eq!((roms[0].bytes(), roms[0].size()), (&b"code"[..], 16));
-    assert_eq!((roms[1].bytes(), roms[1].addr), (&b"data"[..], PhysAddr(0x8000_1000)));
+    assert_eq!(
+        (roms[1].bytes(), roms[1].addr),
+        (&b"data"[..], PhysAddr(0x8000_1000))
+    );
 
     let mut small = RomSet::new(0x8000_0000..0x8000_1000);
-    let error = parse(&blob.bytes, RISCV).unwrap().add_to(&mut small, &blob).unwrap_err();
+    let error = parse(&blob.bytes, RISCV)
+        .unwrap()
+        .add_to(&mut small, &blob)
+        .unwrap_err();
     let expected = "-kernel vmlinux: its bytes at 0x80001000 to 0x80001007 do not fit in RAM, \
                     which is 0x80000000 to 0x80000fff";
     assert_eq!(error.to_string(), expected);
@@ -85,9 +109,15 @@ fn wrong_files_are_named() {
     check(&patched(18, &[183, 0]), &foreign("AArch64"));
     check(&patched(18, &[0x34, 0x12]), &foreign("machine number 4660"));
     let broken = |detail| format!("this ELF file is broken: {detail}");
-    check(&patched(4, &[3]), &broken("it is neither 32-bit nor 64-bit"));
+    check(
+        &patched(4, &[3]),
+        &broken("it is neither 32-bit nor 64-bit"),
+    );
     check(&patched(6, &[2]), &broken("its header is not of version 1"));
-    check(&patched(16, &[1]), &broken("it is an object file that was not linked"));
+    check(
+        &patched(16, &[1]),
+        &broken("it is an object file that was not linked"),
+    );
     check(&patched(56, &[0]), &broken("it has nothing to load"));
     let memsz = HEADER + 40;
     let larger = "a segment is larger in the file than in memory";
@@ -108,8 +138,14 @@ fn every_truncation_is_noticed() {
         assert!(is_elf(&file[..len]));
         check(&file[..len], "this ELF file is truncated");
     }
-    check(&patched(32, &[0xf0, 0xff, 0xff]), "this ELF file is truncated");
-    check(&patched(HEADER + 8, &[0xff; 8]), "this ELF file is truncated");
+    check(
+        &patched(32, &[0xf0, 0xff, 0xff]),
+        "this ELF file is truncated",
+    );
+    check(
+        &patched(HEADER + 8, &[0xff; 8]),
+        "this ELF file is truncated",
+    );
 }
 
 #[test]
