@@ -7,6 +7,8 @@ const EMSCRIPTEN_LINK: &[&str] = &[
     "-pthread",
     "-sPROXY_TO_PTHREAD",
     "-sEXIT_RUNTIME",
+    // Node shows the line of an uncaught error: let it not be the whole program.
+    "--minify=0",
     "-sENVIRONMENT=node,worker,web",
     // Under Node the host's files are the program's files.
     "-sNODERAWFS",
@@ -37,5 +39,8 @@ fn main() {
         for setting in EMSCRIPTEN_LINK {
             println!("cargo::rustc-link-arg-bins={setting}");
         }
+        println!("cargo::rerun-if-changed=system/os-wasm.js");
+        let root = std::env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
+        println!("cargo::rustc-link-arg-bins=--pre-js={root}/system/os-wasm.js");
     }
 }

@@ -3,7 +3,7 @@
 mod toy;
 
 use toy::board::{Board, DEVICE, ROM};
-use toy::{BUS_ERROR, DONE, ILLEGAL, Mapping, MISALIGNED, Op, PAGE_FAULT, insn};
+use toy::{BUS_ERROR, DONE, ILLEGAL, MISALIGNED, Mapping, Op, PAGE_FAULT, insn};
 
 const CODE: u64 = 0x1000;
 
@@ -44,7 +44,10 @@ fn indirect_jumps_and_other_pages() {
             insn(Op::Done, 0, 0, 0),
         ],
     );
-    board.memory.put(CODE + 0x1000, &[insn(Op::Addi, 2, 2, 3), insn(Op::Jr, 0, 3, 8)]);
+    board.memory.put(
+        CODE + 0x1000,
+        &[insn(Op::Addi, 2, 2, 3), insn(Op::Jr, 0, 3, 8)],
+    );
     board.with(0, |cpu| cpu.set_x(3, CODE));
     board.run(CODE);
     assert_eq!(board.x(2), 300);
@@ -56,8 +59,12 @@ fn indirect_jumps_and_other_pages() {
 fn an_instruction_may_cross_pages() {
     let board = Board::single();
     let at = CODE + 0xffe;
-    board.memory.put(at - 4, &[insn(Op::Addi, 1, 0, 5), insn(Op::Addi, 2, 1, 7)]);
-    board.memory.put(at + 4, &[insn(Op::Add, 3, 1, 2), insn(Op::Done, 0, 0, 0)]);
+    board
+        .memory
+        .put(at - 4, &[insn(Op::Addi, 1, 0, 5), insn(Op::Addi, 2, 1, 7)]);
+    board
+        .memory
+        .put(at + 4, &[insn(Op::Add, 3, 1, 2), insn(Op::Done, 0, 0, 0)]);
     board.run(at - 4);
     assert_eq!(board.x(3), 17);
     // The second half changes: in the other page.
@@ -66,9 +73,16 @@ fn an_instruction_may_cross_pages() {
     assert_eq!(board.x(3), 117);
     // The second page is another one: same first page, same pc.
     board.memory.put(0x9000 - 2, &[insn(Op::Addi, 2, 1, 207)]);
-    board.memory.put(0x9002, &[insn(Op::Add, 3, 1, 2), insn(Op::Done, 0, 0, 0)]);
+    board
+        .memory
+        .put(0x9002, &[insn(Op::Add, 3, 1, 2), insn(Op::Done, 0, 0, 0)]);
     board.with(0, |cpu| {
-        let map = Mapping { paddr: 0x9000, write: true, global: true, size: 4096 };
+        let map = Mapping {
+            paddr: 0x9000,
+            write: true,
+            global: true,
+            size: 4096,
+        };
         cpu.maps.insert((0, 2), Some(map));
     });
     board.run(at - 4);
@@ -123,7 +137,9 @@ fn faults_are_precise() {
 #[test]
 fn a_crossing_store_stores_nothing_when_the_second_page_faults() {
     let board = Board::single();
-    board.memory.put(CODE, &[insn(Op::St, 1, 5, 0), insn(Op::Done, 0, 0, 0)]);
+    board
+        .memory
+        .put(CODE, &[insn(Op::St, 1, 5, 0), insn(Op::Done, 0, 0, 0)]);
     board.with(0, |cpu| {
         cpu.set_x(1, u64::MAX);
         cpu.set_x(5, 0x4fffc);
@@ -159,7 +175,13 @@ fn devices_and_rom() {
     });
     board.run(CODE);
     assert_eq!((board.x(1), board.x(2), board.x(3)), (100, 0, 0));
-    assert_eq!(board.memory.written.load(std::sync::atomic::Ordering::SeqCst), 100);
+    assert_eq!(
+        board
+            .memory
+            .written
+            .load(std::sync::atomic::Ordering::SeqCst),
+        100
+    );
     assert_eq!(board.log(), [(BUS_ERROR, CODE + 20, ROM)]);
     board.with(0, |cpu| cpu.set_x(6, 0x5001));
     board.run(CODE + 20);
@@ -244,7 +266,9 @@ fn data_in_a_code_page() {
 #[test]
 fn a_helper_stores_to_code() {
     let board = Board::single();
-    board.memory.put(CODE, &[insn(Op::Zero64, 0, 5, 0), insn(Op::Done, 0, 0, 0)]);
+    board
+        .memory
+        .put(CODE, &[insn(Op::Zero64, 0, 5, 0), insn(Op::Done, 0, 0, 0)]);
     board.memory.put(CODE + 0x40, &count_loop(3));
     board.with(0, |cpu| cpu.set_x(5, CODE + 0x40));
     board.run(CODE + 0x40);
@@ -263,7 +287,9 @@ fn a_device_writes_code() {
     board.run(CODE);
     assert_eq!(board.x(2), 55);
     // While the code runs: a loop without end is told to stop.
-    board.memory.put(CODE, &[insn(Op::Addi, 3, 3, 1), insn(Op::Jmp, 0, 0, -4)]);
+    board
+        .memory
+        .put(CODE, &[insn(Op::Addi, 3, 3, 1), insn(Op::Jmp, 0, 0, -4)]);
     board.accel.pause();
     board.accel.request_reset(CODE);
     board.accel.resume();
@@ -275,13 +301,20 @@ fn a_device_writes_code() {
 /// More code than the smallest buffer holds, twice.
 #[test]
 fn the_code_buffer_overflows() {
-    let config = accel_tcg::TcgConfig { tb_size: 1, ..Default::default() };
+    let config = accel_tcg::TcgConfig {
+        tb_size: 1,
+        ..Default::default()
+    };
     let board = Board::new(1, config);
     let (first, blocks) = (0x2000, 8000);
     for at in (first..first + blocks * 8).step_by(8) {
-        board.memory.put(at, &[insn(Op::Addi, 2, 2, 1), insn(Op::Jmp, 0, 0, 4)]);
+        board
+            .memory
+            .put(at, &[insn(Op::Addi, 2, 2, 1), insn(Op::Jmp, 0, 0, 4)]);
     }
-    board.memory.put(first + blocks * 8, &[insn(Op::Done, 0, 0, 0)]);
+    board
+        .memory
+        .put(first + blocks * 8, &[insn(Op::Done, 0, 0, 0)]);
     for round in 1..=2 {
         board.run(first);
         assert_eq!(board.x(2), blocks * round);

@@ -16,7 +16,12 @@ const CODE: u64 = 0x1000;
 const PAGE: u64 = 0x40_0000;
 
 fn map(board: &Board, asid: u16, vaddr: u64, paddr: u64, global: bool, size: u64) {
-    let mapping = Mapping { paddr, write: true, global, size };
+    let mapping = Mapping {
+        paddr,
+        write: true,
+        global,
+        size,
+    };
     board.with(0, move |cpu| {
         cpu.maps.insert((asid, vaddr >> 12), Some(mapping));
     });
@@ -25,7 +30,10 @@ fn map(board: &Board, asid: u16, vaddr: u64, paddr: u64, global: bool, size: u64
 /// Runs code that loads r1 from `PAGE` after one flush or switch; returns r1 and the number of
 /// walks that it took.
 fn load_after(board: &Board, first: u32) -> (u64, u64) {
-    board.memory.put(CODE, &[first, insn(Op::Ld, 1, 5, 0), insn(Op::Done, 0, 0, 0)]);
+    board.memory.put(
+        CODE,
+        &[first, insn(Op::Ld, 1, 5, 0), insn(Op::Done, 0, 0, 0)],
+    );
     board.with(0, |cpu| {
         cpu.set_x(5, PAGE);
         cpu.walks = 0;
@@ -59,10 +67,18 @@ fn flushes_forget_what_they_say() {
     assert_eq!(load_after(&board, insn(Op::Flush, 6, 0, 1)), (11, 0));
     assert_eq!(load_after(&board, insn(Op::Flush, 5, 0, 1)), (33, 1));
     map(&board, 0, PAGE, 0x5000, false, 4096);
-    assert_eq!(load_after(&board, insn(Op::Flush, 5, 7, 3)), (33, 0), "another ASID");
+    assert_eq!(
+        load_after(&board, insn(Op::Flush, 5, 7, 3)),
+        (33, 0),
+        "another ASID"
+    );
     assert_eq!(load_after(&board, insn(Op::Flush, 5, 6, 3)), (11, 1));
     map(&board, 0, PAGE, 0x7000, false, 4096);
-    assert_eq!(load_after(&board, insn(Op::Flush, 5, 7, 2)), (11, 0), "another ASID");
+    assert_eq!(
+        load_after(&board, insn(Op::Flush, 5, 7, 2)),
+        (11, 0),
+        "another ASID"
+    );
     // The code page is global: it stays.
     assert_eq!(load_after(&board, insn(Op::Flush, 5, 6, 2)), (33, 1));
     assert_eq!(load_after(&board, insn(Op::Flush, 5, 6, 0)), (33, 2));
@@ -107,7 +123,11 @@ fn small_regions_are_asked_each_time() {
     assert_eq!(load_after(&board, NOP), (11, 1));
     map(&board, 0, CODE, CODE, true, 64);
     board.with(0, |cpu| cpu.common.tlb_flush());
-    let code = [insn(Op::Addi, 2, 2, 1), insn(Op::Addi, 2, 2, 1), insn(Op::Done, 0, 0, 0)];
+    let code = [
+        insn(Op::Addi, 2, 2, 1),
+        insn(Op::Addi, 2, 2, 1),
+        insn(Op::Done, 0, 0, 0),
+    ];
     board.memory.put(CODE, &code);
     board.run(CODE);
     board.with(0, |cpu| {
@@ -124,7 +144,9 @@ fn small_regions_are_asked_each_time() {
 fn remapped_code() {
     let board = Board::single();
     for (paddr, value) in [(0x5000, 1), (0x6000, 2)] {
-        board.memory.put(paddr, &[insn(Op::Addi, 2, 0, value), insn(Op::Jr, 0, 4, 0)]);
+        board
+            .memory
+            .put(paddr, &[insn(Op::Addi, 2, 0, value), insn(Op::Jr, 0, 4, 0)]);
     }
     let code = |flush| [flush, insn(Op::Jr, 0, 5, 0), insn(Op::Done, 0, 0, 0)];
     board.with(0, |cpu| {
@@ -149,7 +171,9 @@ fn remapped_code() {
 #[test]
 fn aliases_of_code() {
     let board = Board::single();
-    board.memory.put(0x5000, &[insn(Op::Addi, 2, 0, 1), insn(Op::Jr, 0, 4, 0)]);
+    board
+        .memory
+        .put(0x5000, &[insn(Op::Addi, 2, 0, 1), insn(Op::Jr, 0, 4, 0)]);
     board.memory.put(
         CODE,
         &[
@@ -176,9 +200,14 @@ fn aliases_of_code() {
 #[test]
 fn page_faults_are_handled_and_retried() {
     let board = Board::single();
-    board.memory.put(CODE, &[insn(Op::Ld, 1, 5, 0), insn(Op::Done, 0, 0, 0)]);
+    board
+        .memory
+        .put(CODE, &[insn(Op::Ld, 1, 5, 0), insn(Op::Done, 0, 0, 0)]);
     // The handler reads somewhere else instead.
-    board.memory.put(0x8000, &[insn(Op::Addi, 5, 0, 0x5000), insn(Op::Eret, 0, 0, 0)]);
+    board.memory.put(
+        0x8000,
+        &[insn(Op::Addi, 5, 0, 0x5000), insn(Op::Eret, 0, 0, 0)],
+    );
     board.memory.put(0x5000, &[44]);
     board.with(0, |cpu| {
         cpu.maps.insert((0, PAGE >> 12), None);
@@ -187,18 +216,29 @@ fn page_faults_are_handled_and_retried() {
     });
     board.run(CODE);
     assert_eq!(board.x(1), 44);
-    assert_eq!(board.log(), [(PAGE_FAULT, CODE, PAGE), (DONE, CODE + 4, PAGE)]);
+    assert_eq!(
+        board.log(),
+        [(PAGE_FAULT, CODE, PAGE), (DONE, CODE + 4, PAGE)]
+    );
 }
 
 /// Waits for `n` interrupts, sleeping; the handler counts in r2.
 fn interrupt_code(board: &Board, n: u64) {
     board.memory.put(
         CODE,
-        &[insn(Op::Halt, 0, 0, 0), insn(Op::Bne, 2, 3, -4), insn(Op::Done, 0, 0, 0)],
+        &[
+            insn(Op::Halt, 0, 0, 0),
+            insn(Op::Bne, 2, 3, -4),
+            insn(Op::Done, 0, 0, 0),
+        ],
     );
     board.memory.put(
         0x8000,
-        &[insn(Op::Addi, 2, 2, 1), insn(Op::Ack, 0, 0, 3), insn(Op::Eret, 0, 0, 0)],
+        &[
+            insn(Op::Addi, 2, 2, 1),
+            insn(Op::Ack, 0, 0, 3),
+            insn(Op::Eret, 0, 0, 0),
+        ],
     );
     board.with(0, move |cpu| {
         cpu.set_x(3, n);
@@ -227,10 +267,16 @@ fn a_halted_cpu_wakes_for_interrupts() {
 #[test]
 fn a_busy_cpu_takes_interrupts() {
     let board = Board::single();
-    board.memory.put(CODE, &[insn(Op::Bne, 2, 3, 0), insn(Op::Done, 0, 0, 0)]);
+    board
+        .memory
+        .put(CODE, &[insn(Op::Bne, 2, 3, 0), insn(Op::Done, 0, 0, 0)]);
     board.memory.put(
         0x8000,
-        &[insn(Op::Addi, 2, 2, 1), insn(Op::Ack, 0, 0, 3), insn(Op::Eret, 0, 0, 0)],
+        &[
+            insn(Op::Addi, 2, 2, 1),
+            insn(Op::Ack, 0, 0, 3),
+            insn(Op::Eret, 0, 0, 0),
+        ],
     );
     board.with(0, |cpu| {
         cpu.set_x(3, 1);
@@ -247,7 +293,9 @@ fn a_busy_cpu_takes_interrupts() {
 #[test]
 fn pause_stands_still() {
     let board = Board::single();
-    board.memory.put(CODE, &[insn(Op::Addi, 1, 1, 1), insn(Op::Jmp, 0, 0, -4)]);
+    board
+        .memory
+        .put(CODE, &[insn(Op::Addi, 1, 1, 1), insn(Op::Jmp, 0, 0, -4)]);
     board.accel.start();
     board.accel.request_reset(CODE);
     for _ in 0..20 {
@@ -283,7 +331,10 @@ fn atomic_adds(config: TcgConfig, rounds: i16) {
     board.run(CODE);
     let total = 4 * rounds as u64;
     assert_eq!(board.memory.word(0x5000), total);
-    assert_eq!((board.memory.word(0x6000), board.memory.word(0x6008)), (total, total));
+    assert_eq!(
+        (board.memory.word(0x6000), board.memory.word(0x6008)),
+        (total, total)
+    );
 }
 
 #[test]
@@ -293,7 +344,13 @@ fn four_threads_add_atomically() {
 
 #[test]
 fn four_cpus_take_turns() {
-    atomic_adds(TcgConfig { threads: Threads::Single, ..Default::default() }, 2000);
+    atomic_adds(
+        TcgConfig {
+            threads: Threads::Single,
+            ..Default::default()
+        },
+        2000,
+    );
 }
 
 /// CPU 1 changes code that CPU 0 runs; CPU 0 sees it without a flush of its own.
@@ -303,9 +360,15 @@ fn code_changed_by_another_cpu() {
     // CPU 0 calls 0x8000, which returns through r4, until r2 is what r3 says.
     board.memory.put(
         CODE,
-        &[insn(Op::Jr, 0, 5, 0), insn(Op::Bne, 2, 3, -4), insn(Op::Done, 0, 0, 0)],
+        &[
+            insn(Op::Jr, 0, 5, 0),
+            insn(Op::Bne, 2, 3, -4),
+            insn(Op::Done, 0, 0, 0),
+        ],
     );
-    board.memory.put(0x8000, &[insn(Op::Addi, 2, 0, 1), insn(Op::Jr, 0, 4, 0)]);
+    board
+        .memory
+        .put(0x8000, &[insn(Op::Addi, 2, 0, 1), insn(Op::Jr, 0, 4, 0)]);
     // CPU 1 first uses the page as data, then waits, then changes the code.
     board.memory.put(
         0x2000,
@@ -374,8 +437,18 @@ fn ticks(n: u64, sleep: bool, busy: bool) -> (Vec<i64>, Vec<u64>) {
         vcpu: Mutex::default(),
         left: AtomicU64::new(n),
     });
-    let icount = IcountConfig { clock, sleep, hooks: ticker.clone() };
-    let board = Board::new(1, TcgConfig { icount: Some(icount), ..Default::default() });
+    let icount = IcountConfig {
+        clock,
+        sleep,
+        hooks: ticker.clone(),
+    };
+    let board = Board::new(
+        1,
+        TcgConfig {
+            icount: Some(icount),
+            ..Default::default()
+        },
+    );
     *ticker.vcpu.lock() = Some(board.accel.vcpus()[0].clone());
     interrupt_code(&board, n);
     if busy {
@@ -406,7 +479,11 @@ fn instructions_make_time() {
     // 50 ticks of 250 instructions, then the last handler (3), the loop's rest and `Icount`.
     let icount = registers[10];
     assert!((12_500..12_510).contains(&icount), "{icount}");
-    assert_eq!(registers[9] - 100 + 1, registers[7], "one device read each round");
+    assert_eq!(
+        registers[9] - 100 + 1,
+        registers[7],
+        "one device read each round"
+    );
 }
 
 #[test]

@@ -5,9 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use accel_tcg::{CpuCommon, TbCache, TcgAccel, TcgConfig};
-use include::{
-    AccessSize, AddressSpace, BusError, Clock, ClockType, PhysAddr, RamPage,
-};
+use include::{AccessSize, AddressSpace, BusError, Clock, ClockType, PhysAddr, RamPage};
 
 use super::ToyCpu;
 
@@ -36,7 +34,8 @@ impl Memory {
     }
 
     pub fn word(&self, addr: u64) -> u64 {
-        self.byte(addr).map_or(0, |(word, _)| word.load(Ordering::SeqCst))
+        self.byte(addr)
+            .map_or(0, |(word, _)| word.load(Ordering::SeqCst))
     }
 
     /// Puts instructions at an even address.
@@ -53,8 +52,14 @@ impl AddressSpace for Memory {
         if at >= RAM_BYTES && !rom {
             return None;
         }
-        let host = std::ptr::from_ref(&self.ram[(at / 16) as usize]).cast::<u8>().cast_mut();
-        Some(RamPage { host, index: (at >> 12) as u32, writable: !rom })
+        let host = std::ptr::from_ref(&self.ram[(at / 16) as usize])
+            .cast::<u8>()
+            .cast_mut();
+        Some(RamPage {
+            host,
+            index: (at >> 12) as u32,
+            writable: !rom,
+        })
     }
     fn ram_pages(&self) -> u32 {
         (RAM_BYTES >> 12) as u32 + 1
@@ -105,7 +110,9 @@ pub struct Board {
 impl Board {
     pub fn new(cpus: usize, config: TcgConfig) -> Self {
         let memory = Arc::new(Memory {
-            ram: (0..(RAM_BYTES + 4096) / 16).map(|_| Cell::default()).collect(),
+            ram: (0..(RAM_BYTES + 4096) / 16)
+                .map(|_| Cell::default())
+                .collect(),
             reads: AtomicU64::new(0),
             written: AtomicU64::new(0),
             tbs: OnceLock::new(),
@@ -129,7 +136,9 @@ impl Board {
         index: usize,
         work: impl FnOnce(&mut ToyCpu) -> R + Send + 'static,
     ) -> R {
-        self.accel.run_on_cpu(index, work).expect("the machine runs")
+        self.accel
+            .run_on_cpu(index, work)
+            .expect("the machine runs")
     }
 
     /// Starts all CPUs at `pc` and waits until each is done.
@@ -145,7 +154,10 @@ impl Board {
     pub fn wait(&self, until: impl Fn(&mut ToyCpu) -> bool + Send + Sync + Copy + 'static) {
         let started = Instant::now();
         while !self.accel.for_each_cpu(until).iter().all(|done| *done) {
-            assert!(started.elapsed() < Duration::from_secs(60), "the guest hangs");
+            assert!(
+                started.elapsed() < Duration::from_secs(60),
+                "the guest hangs"
+            );
             std::thread::sleep(Duration::from_millis(1));
         }
     }

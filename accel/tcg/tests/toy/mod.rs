@@ -1,5 +1,5 @@
-//! A toy guest: 16 registers, 4-byte instructions at even addresses, translation by a table that the
-//! test fills in. Just enough to drive every part of the accelerator.
+//! A toy guest: 16 registers, 4-byte instructions at even addresses, translation by a table that
+//! the test fills in. Just enough to drive every part of the accelerator.
 
 pub mod board;
 
@@ -10,9 +10,7 @@ use accel_tcg::{
 };
 use include::{IrqSink, PhysAddr, VirtAddr};
 use tcg::builder::{Builder, GlobalInfo, global};
-use tcg::ir::{
-    Cond, HelperFlags, HelperId, MemOp, MemOpIdx, OpVisitor, RmwOp, Temp, TbExit, Type,
-};
+use tcg::ir::{Cond, HelperFlags, HelperId, MemOp, MemOpIdx, OpVisitor, RmwOp, TbExit, Temp, Type};
 
 pub const I64: Type = Type::I64;
 const PC: u16 = 16;
@@ -200,10 +198,18 @@ static GLOBALS: [GlobalInfo; 17] = {
         "r0", "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "r13",
         "r14", "r15", "pc",
     ];
-    let mut rows = [GlobalInfo { name: "", slot: 0, ty: I64 }; 17];
+    let mut rows = [GlobalInfo {
+        name: "",
+        slot: 0,
+        ty: I64,
+    }; 17];
     let mut i = 0;
     while i < 17 {
-        rows[i] = GlobalInfo { name: NAMES[i], slot: i as u8, ty: I64 };
+        rows[i] = GlobalInfo {
+            name: NAMES[i],
+            slot: i as u8,
+            ty: I64,
+        };
         i += 1;
     }
     rows
@@ -213,7 +219,10 @@ const NONE: Temp = tcg::builder::NO_TEMP;
 
 /// Calls a helper by its name, with as many arguments as given.
 fn call(b: &mut Builder, name: &str, d: Temp, args: &[Temp]) {
-    let id = HELPERS.iter().position(|h| h.name == name).expect("a helper's name");
+    let id = HELPERS
+        .iter()
+        .position(|h| h.name == name)
+        .expect("a helper's name");
     let arg = |i: usize| args.get(i).copied().unwrap_or(NONE);
     b.call(I64, d, arg(0), arg(1), arg(2), arg(3), HelperId(id as u16));
 }
@@ -277,7 +286,10 @@ impl GuestCpu for ToyCpu {
         insn: u64,
         length: usize,
     ) -> TranslateEnd {
-        let (ra, rb) = (global((insn >> 8 & 15) as u16), global((insn >> 12 & 15) as u16));
+        let (ra, rb) = (
+            global((insn >> 8 & 15) as u16),
+            global((insn >> 12 & 15) as u16),
+        );
         let imm = (insn >> 16) as i16 as u64;
         let rc = global((imm & 15) as u16);
         let next = context.pc.wrapping_add(length as u64);
@@ -287,7 +299,11 @@ impl GuestCpu for ToyCpu {
         let imm_temp = b.constant(I64, imm);
         let addr = b.new_temp(I64);
         b.add(I64, addr, rb, imm_temp);
-        match OPS.get(insn as usize & 0xff).copied().unwrap_or(Op::Illegal) {
+        match OPS
+            .get(insn as usize & 0xff)
+            .copied()
+            .unwrap_or(Op::Illegal)
+        {
             Op::Addi => b.mov(I64, ra, addr),
             Op::Add => b.add(I64, ra, rb, rc),
             Op::Ld => b.qemu_ld(I64, ra, addr, oi),
@@ -364,8 +380,17 @@ impl GuestCpu for ToyCpu {
         _probe: bool,
     ) -> Result<TlbFill, ()> {
         self.walks += 1;
-        let identity = Mapping { paddr: addr.0 & !0xfff, write: true, global: true, size: 4096 };
-        let entry = self.maps.get(&(self.asid, addr.0 >> 12)).copied().unwrap_or(Some(identity));
+        let identity = Mapping {
+            paddr: addr.0 & !0xfff,
+            write: true,
+            global: true,
+            size: 4096,
+        };
+        let entry = self
+            .maps
+            .get(&(self.asid, addr.0 >> 12))
+            .copied()
+            .unwrap_or(Some(identity));
         let Some(map) = entry else {
             self.fault(PAGE_FAULT, addr.0);
             return Err(());
@@ -410,7 +435,11 @@ impl GuestCpu for ToyCpu {
         }
     }
     fn do_interrupt(&mut self) -> bool {
-        let pending = self.common.shared.irq_levels.load(std::sync::atomic::Ordering::SeqCst);
+        let pending = self
+            .common
+            .shared
+            .irq_levels
+            .load(std::sync::atomic::Ordering::SeqCst);
         if !self.irq_enabled || pending == 0 {
             return false;
         }
@@ -420,7 +449,13 @@ impl GuestCpu for ToyCpu {
         true
     }
     fn has_work(&self) -> bool {
-        !self.done && self.common.shared.irq_levels.load(std::sync::atomic::Ordering::SeqCst) != 0
+        !self.done
+            && self
+                .common
+                .shared
+                .irq_levels
+                .load(std::sync::atomic::Ordering::SeqCst)
+                != 0
     }
     fn reset(&mut self, pc: u64) {
         self.done = false;
@@ -428,6 +463,10 @@ impl GuestCpu for ToyCpu {
         self.set_pc(pc);
     }
     fn dump(&self) -> String {
-        format!("pc {:#x} regs {:x?}\n", self.pc(), &self.common.state.slots[..16])
+        format!(
+            "pc {:#x} regs {:x?}\n",
+            self.pc(),
+            &self.common.state.slots[..16]
+        )
     }
 }
