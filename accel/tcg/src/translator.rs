@@ -165,7 +165,10 @@ fn translate<G: GuestCpu>(
         let compiled = compiler.compile(function, &machine.helpers, &options);
         log_draft(&draft, start, Item::OpOpt, "OP after optimization");
         match compiled {
-            Ok(compiled) => return Ok((draft, compiled)),
+            Ok(compiled) => {
+                log_code(&compiled, start);
+                return Ok((draft, compiled));
+            }
             Err(error) => {
                 assert!(count > 1, "one instruction at {:#x}: {error}", start.key.pc);
                 most = count / 2;
@@ -315,6 +318,13 @@ fn unchain(builder: &mut Builder) {
         if matches!(op.kind, OpKind::GotoPtr {}) {
             op.kind = OpKind::ExitTb { exit: TbExit::Main };
         }
+    }
+}
+
+fn log_code(compiled: &CompiledBlock, start: &Start) {
+    if util::log::enabled(Item::OutAsm) && util::log::in_filter(start.key.pc) {
+        let listing = tcg::tci::disas::disassemble(&compiled.code);
+        util::log::write(format_args!("OUT: [size={}]\n{listing}\n", 8 * compiled.code.len()));
     }
 }
 
