@@ -1,3 +1,5 @@
+//! Command lines: good ones, bad ones with their sentences, and mutated ones.
+
 use super::*;
 
 fn parse_words(line: &str) -> Result<Options, Stop> {
@@ -91,6 +93,10 @@ fn single_options() {
                 sleep: false,
             })
     });
+}
+
+#[test]
+fn more_single_options() {
     good("-rtc base=localtime,clock=vm", |o| {
         o.rtc.base == RtcBase::LocalTime
     });
@@ -195,6 +201,10 @@ fn refusals_are_sentences() {
         "-machine virt,memory-backend=m: the machine property 'memory-backend' is not there yet in \
          Tinamou",
     );
+}
+
+#[test]
+fn more_refusals() {
     bad(
         "-accel kvm",
         "-accel kvm: there is no accelerator 'kvm' here, only tcg",
@@ -220,6 +230,10 @@ fn refusals_are_sentences() {
         "-d foo: there is no log item 'foo' (try '-d help')",
     );
     bad("-D x", "-D: needs -d, or there is nothing to log");
+}
+
+#[test]
+fn refusals_of_devices() {
     bad(
         "-serial vc",
         "-serial vc: the character device 'vc' is not there yet in Tinamou \
