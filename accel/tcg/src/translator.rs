@@ -165,7 +165,16 @@ fn translate<G: GuestCpu>(
         let compiled = compiler.compile(function, &machine.helpers, &options);
         log_draft(&draft, start, Item::OpOpt, "OP after optimization");
         match compiled {
-            Ok(compiled) => return Ok((draft, compiled)),
+            Ok(compiled) => {
+                if util::log::enabled(Item::OutAsm) && util::log::in_filter(start.key.pc) {
+                    let text = tcg::tci::disas::disassemble(&compiled.code);
+                    util::log::write(format_args!(
+                        "OUT: [words={}]\n{text}\n",
+                        compiled.code.len()
+                    ));
+                }
+                return Ok((draft, compiled));
+            }
             Err(error) => {
                 assert!(count > 1, "one instruction at {:#x}: {error}", start.key.pc);
                 most = count / 2;
