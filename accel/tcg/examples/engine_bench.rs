@@ -69,6 +69,10 @@ fn blocks() {
 }
 
 fn main() {
+    // Only translation, for a profiler.
+    if std::env::args().any(|arg| arg == "--translate") {
+        return (0..20).for_each(|_| blocks());
+    }
     let board = Board::single();
     let map = |asid: u16, page: u64, paddr: u64| {
         let mapping = Mapping {

@@ -4,7 +4,6 @@
 //! needs all vCPUs out (first code in a page, a full code buffer) happens between a `leave` and the
 //! next `enter`, after which nothing found before is used.
 
-use tcg::Compiler;
 use tcg::cpu_state::NO_EXCEPTION;
 use tcg::exec::Exit;
 use tcg::tb::TB_CF_TWO_PAGES;
@@ -17,7 +16,7 @@ use crate::env::{self, Env};
 use crate::guest::GuestCpu;
 use crate::machine::Machine;
 use crate::tb_ref::{self, TbRef};
-use crate::translator::{self, CF_NO_CHAIN, Failure, Start, count_flags};
+use crate::translator::{self, CF_NO_CHAIN, Failure, Scratch, Start, count_flags};
 
 /// Why the loop returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,14 +32,14 @@ pub(crate) enum Stop {
 /// A vCPU thread's means of execution.
 pub(crate) struct Engine<'a, G> {
     machine: &'a Machine<G>,
-    compiler: Compiler,
+    scratch: Scratch,
 }
 
 impl<'a, G: GuestCpu> Engine<'a, G> {
     pub(crate) fn new(machine: &'a Machine<G>) -> Self {
         Self {
             machine,
-            compiler: Compiler::default(),
+            scratch: Scratch::default(),
         }
     }
 
@@ -227,7 +226,7 @@ impl<'a, G: GuestCpu> Engine<'a, G> {
                 Some(tb) => Ok(tb),
                 None => {
                     let start = Start { key, ram, mmu_idx };
-                    translator::generate(self.machine, &mut self.compiler, cpu, &start)
+                    translator::generate(self.machine, &mut self.scratch, cpu, &start)
                 }
             };
             match found {
