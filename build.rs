@@ -7,6 +7,8 @@ const EMSCRIPTEN_LINK: &[&str] = &[
     "-pthread",
     "-sPROXY_TO_PTHREAD",
     "-sEXIT_RUNTIME",
+    // Node shows the line of an uncaught error: let it not be the whole program.
+    "--minify=0",
     "-sENVIRONMENT=node,worker,web",
     // Under Node the host's files are the program's files.
     "-sNODERAWFS",
@@ -30,9 +32,15 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     if std::env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("emscripten") {
         println!("cargo::rerun-if-changed=system/main.c");
-        cc::Build::new().file("system/main.c").flag("-pthread").compile("tinamou_entry");
+        cc::Build::new()
+            .file("system/main.c")
+            .flag("-pthread")
+            .compile("tinamou_entry");
         for setting in EMSCRIPTEN_LINK {
             println!("cargo::rustc-link-arg-bins={setting}");
         }
+        println!("cargo::rerun-if-changed=system/os-wasm.js");
+        let root = std::env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
+        println!("cargo::rustc-link-arg-bins=--pre-js={root}/system/os-wasm.js");
     }
 }

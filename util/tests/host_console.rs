@@ -200,7 +200,11 @@ fn the_terminal_is_restored_after_a_crash() {
 
 #[test]
 fn the_terminal_is_restored_at_a_signal() {
-    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGQUIT, libc::SIGHUP] {
+    let crashes = [libc::SIGSEGV, libc::SIGBUS, libc::SIGABRT];
+    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGQUIT, libc::SIGHUP]
+        .into_iter()
+        .chain(crashes)
+    {
         check_restored("sleep", Some(signal), |status| {
             status.signal() == Some(signal)
         });

@@ -28,6 +28,11 @@ const LAST_SIGNALS: [libc::c_int; 10] = [
     libc::SIGFPE,
 ];
 
+/// The signals of [`LAST_SIGNALS`] that an instruction causes.
+const FAULTS: [libc::c_int; 4] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE];
+
+type Handler = extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void);
+
 /// One more than the highest signal number of [`LAST_SIGNALS`].
 const SIGNALS: usize = 32;
 
@@ -186,18 +191,16 @@ fn restore_at(signal: libc::c_int) {
     // SAFETY: all zeroes is a valid `sigaction`: no flags, an empty mask, the default action.
     let (mut ours, mut earlier): (libc::sigaction, libc::sigaction) =
         unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
-    let handler: extern "C" fn(libc::c_int) = at_signal;
+    let handler: Handler = at_signal;
     ours.sa_sigaction = handler as libc::sighandler_t;
     // A stack overflow leaves no stack; std has made an alternate one.
-    ours.sa_flags = libc::SA_ONSTACK;
+    ours.sa_flags = libc::SA_ONSTACK | libc::SA_SIGINFO;
     // SAFETY: both point to a `sigaction`, and `at_signal` calls async-signal-safe functions only.
     let looked = unsafe { libc::sigaction(signal, std::ptr::null(), &raw mut earlier) };
     if looked != 0 || earlier.sa_sigaction == libc::SIG_IGN {
         return;
     }
-    let slot = usize::try_from(signal)
-        .ok()
-        .and_then(|signal| EARLIER_ACTIONS.get(signal));
+    let slot = earlier_action(signal);
     if slot.is_some_and(|slot| slot.set(earlier).is_ok()) {
         // SAFETY: as above.
         unsafe { libc::sigaction(signal, &raw const ours, std::ptr::null_mut()) };
@@ -206,16 +209,24 @@ fn restore_at(signal: libc::c_int) {
 
 /// Puts the terminal back, then lets happen what would have happened without us: the signal is
 /// raised again under its earlier action, and taken as soon as this handler returns.
-extern "C" fn at_signal(signal: libc::c_int) {
+extern "C" fn at_signal(signal: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
     _ = restore();
-    let slot = usize::try_from(signal)
-        .ok()
-        .and_then(|signal| EARLIER_ACTIONS.get(signal));
-    if let Some(earlier) = slot.and_then(OnceLock::get) {
-        // SAFETY: `earlier` is what `sigaction` gave us, and both functions are async-signal-safe.
-        unsafe {
-            libc::sigaction(signal, earlier, std::ptr::null_mut());
-            libc::raise(signal);
+    // SAFETY: with `SA_SIGINFO` the kernel passes a valid `siginfo_t`.
+    let is_sent = unsafe { (*info).si_code <= 0 };
+    let earlier = earlier_action(signal).and_then(OnceLock::get);
+    // SAFETY: both functions are async-signal-safe, and `earlier` is what `sigaction` gave us.
+    unsafe {
+        match earlier {
+            // std's handler for stack overflows expects the fault to come again.
+            Some(earlier) if !(is_sent && FAULTS.contains(&signal)) => {
+                libc::sigaction(signal, earlier, std::ptr::null_mut());
+            }
+            _ => _ = libc::signal(signal, libc::SIG_DFL),
         }
+        libc::raise(signal);
     }
+}
+
+fn earlier_action(signal: libc::c_int) -> Option<&'static OnceLock<libc::sigaction>> {
+    EARLIER_ACTIONS.get(usize::try_from(signal).ok()?)
 }

@@ -27,23 +27,20 @@ static struct {
 EM_JS(void, tinamou_stdin_push, (), {
     const input = globalThis.tinamouStdin;
     const [HEAD, TAIL, ENDED, FULL, EVENTS, BYTES] = [0, 1, 2, 3, 4, 5];
-    const words = HEAPU32.subarray(input.ring >> 2, (input.ring >> 2) + BYTES);
+    const words = HEAP32.subarray(input.ring >> 2, (input.ring >> 2) + BYTES);
     const bytes = input.ring + 4 * BYTES;
     for (;;) {
         let head = Atomics.load(words, HEAD);
         while (input.pending.length) {
             const chunk = input.pending[0];
-            const free = input.size - ((head - Atomics.load(words, TAIL)) >>> 0);
-            const count = Math.min(free, chunk.length);
-            for (let i = 0; i < count; i++) {
-                HEAPU8[bytes + (head + i) % input.size] = chunk[i];
-            }
-            head = (head + count) >>> 0;
-            if (count < chunk.length) {
-                input.pending[0] = chunk.subarray(count);
-                break;
-            }
-            input.pending.shift();
+            const free = input.size - ((head - Atomics.load(words, TAIL)) | 0);
+            if (free === 0) break;
+            const at = head & (input.size - 1);
+            const count = Math.min(free, chunk.length, input.size - at);
+            HEAPU8.set(chunk.subarray(0, count), bytes + at);
+            head = (head + count) | 0;
+            if (count < chunk.length) input.pending[0] = chunk.subarray(count);
+            else input.pending.shift();
         }
         Atomics.store(words, HEAD, head);
         Atomics.store(words, FULL, input.pending.length ? 1 : 0);
@@ -101,23 +98,42 @@ EM_JS(int, tinamou_stdout_write, (const unsigned char* bytes, int length), {
 EM_JS(int, tinamou_is_node, (), { return ENVIRONMENT_IS_NODE ? 1 : 0; })
 
 /*
- * Switches the terminal's raw mode; runs on the first thread. Node puts the terminal back itself when
- * it exits, and when SIGINT or SIGTERM ends it. The two other signals that a terminal or its closing
- * sends are served here.
+ * A shell that puts the terminal back when Node dies without a word, by a crash or SIGKILL: then its
+ * standard input ends before the line that says that all is well. Descriptor 3 is the terminal.
  */
-EM_JS(int, tinamou_terminal_set_raw, (int raw), {
+EM_JS(void, tinamou_terminal_guard, (), {
+    const script =
+        'trap "" HUP INT QUIT TERM TTOU; read -r line || stty "$1" <&3';
     try {
-        if (raw && !globalThis.tinamouTerminal) {
-            globalThis.tinamouTerminal = true;
-            const restore = () => {
-                try {
-                    process.stdin.setRawMode(false);
-                } catch {
-                    /* the terminal has gone */
-                }
-            };
+        const { execFileSync, spawn } = require('child_process');
+        const found = execFileSync('stty', ['-g'], { stdio: [0, 'pipe', 'ignore'] });
+        const stdio = ['pipe', 'ignore', 'ignore', 0];
+        const guard = spawn('/bin/sh', ['-c', script, 'guard', String(found).trim()], { stdio });
+        guard.on('error', () => {}); /* no shell, no guard */
+        guard.stdin.on('error', () => {});
+        guard.unref();
+        guard.stdin.unref();
+        globalThis.tinamouTerminalGuard = guard.stdin._handle.fd;
+    } catch {
+        globalThis.tinamouTerminalGuard = -1;
+    }
+})
+
+/* Switches the terminal's raw mode; runs on the first thread. */
+EM_JS(int, tinamou_terminal_set_raw, (int raw), {
+    const restore = () => {
+        try {
+            process.stdin.setRawMode(false);
+            require('fs').writeSync(globalThis.tinamouTerminalGuard, '\n');
+        } catch {
+            /* the terminal or its guard has gone */
+        }
+    };
+    try {
+        if (raw && globalThis.tinamouTerminalGuard === undefined) {
+            tinamou_terminal_guard();
             process.on('exit', restore);
-            for (const signal of ['SIGHUP', 'SIGQUIT']) {
+            for (const signal of ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM']) {
                 process.once(signal, () => {
                     restore();
                     process.kill(process.pid, signal);
@@ -125,7 +141,6 @@ EM_JS(int, tinamou_terminal_set_raw, (int raw), {
             }
         }
         process.stdin.setRawMode(raw !== 0);
-        /* A terminal that nobody reads yet shall not keep what is typed from the reader to come. */
         return 0;
     } catch {
         return -1;
@@ -215,5 +230,6 @@ int32_t tinamou_console_set_raw(int32_t raw)
 EMSCRIPTEN_KEEPALIVE void *tinamou_console_javascript[] = {
     (void *)tinamou_stdin_push,
     (void *)tinamou_stdin_start,
+    (void *)tinamou_terminal_guard,
     (void *)tinamou_terminal_set_raw,
 };
