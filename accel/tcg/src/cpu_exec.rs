@@ -113,7 +113,7 @@ impl<'a, G: GuestCpu> Engine<'a, G> {
         let generation = self.machine.tbs.jump_generation();
         if generation != common.jump_generation {
             common.jump_generation = generation;
-            common.state.flush_jump_cache();
+            common.jumps_flush();
         }
     }
 
@@ -212,9 +212,10 @@ impl<'a, G: GuestCpu> Engine<'a, G> {
         loop {
             let mmu_idx = cpu.fetch_mmu_idx();
             let pc = cpu.pc();
-            let Ok((ram, once)) = translator::fetch_page(cpu, pc, mmu_idx) else {
+            let Ok((page, ram)) = translator::fetch_page(cpu, pc, mmu_idx) else {
                 return None;
             };
+            let (once, global) = (page.is_once(), page.is_global());
             // A permission that holds for one fetch makes a block of one instruction.
             let cflags = if once {
                 count_flags(1) | CF_NO_CHAIN
@@ -232,7 +233,7 @@ impl<'a, G: GuestCpu> Engine<'a, G> {
             match found {
                 Ok(tb) => {
                     if usual && !once {
-                        env::remember(cpu, tb);
+                        cpu.common_mut().jumps_enter(pc, tb, global);
                     }
                     return Some(tb);
                 }
@@ -300,7 +301,7 @@ impl<'a, G: GuestCpu> Engine<'a, G> {
 
     fn known_alone(&self, cpu: &mut G, cflags: u32) -> Option<TbRef> {
         let (pc, mmu_idx) = (cpu.pc(), cpu.fetch_mmu_idx());
-        let (ram, _) = translator::fetch_page(cpu, pc, mmu_idx).ok()?;
+        let (_, ram) = translator::fetch_page(cpu, pc, mmu_idx).ok()?;
         let key = env::key(cpu, ram, cflags);
         env::find_block(self.machine, cpu, &key)
     }

@@ -17,7 +17,7 @@ use crate::machine::Machine;
 use crate::tb_cache::{CodeRange, InsertError, NewBlock};
 use crate::tb_hash::Key;
 use crate::tb_ref::TbRef;
-use crate::tlb::PageRam;
+use crate::tlb::{Page, PageRam};
 
 /// Most guest instructions in a block.
 pub(crate) const TB_INSNS_MAX: u32 = 256;
@@ -289,7 +289,7 @@ fn fetch<G: GuestCpu>(
         return Ok(None);
     }
     let border = (pc & PAGE_MASK).wrapping_add(!PAGE_MASK + 1);
-    let ram = fetch_page(cpu, border, start.mmu_idx)?.0;
+    let ram = fetch_page(cpu, border, start.mmu_idx)?.1;
     if begun.pages[1].is_none() {
         begun.begin(1, ram.index)?;
     }
@@ -305,15 +305,15 @@ fn cut(bytes: [u8; 8], length: usize) -> u64 {
     u64::from_le_bytes(bytes) << unused >> unused
 }
 
-/// RAM behind a page that may be executed, and whether the permission is for this time only.
+/// A page that may be executed, and the RAM behind it.
 pub(crate) fn fetch_page<G: GuestCpu>(
     cpu: &mut G,
     pc: u64,
     mmu_idx: usize,
-) -> Result<(PageRam, bool), Failure> {
+) -> Result<(Page, PageRam), Failure> {
     let page = ldst::translate(cpu, pc, Access::Fetch, mmu_idx).map_err(|_| Failure::Fault)?;
     match page.ram {
-        Some(ram) => Ok((ram, page.is_once())),
+        Some(ram) => Ok((page, ram)),
         None => {
             // Nothing runs code out of device registers.
             cpu.raise_bus_error(include::VirtAddr(pc), Access::Fetch);
