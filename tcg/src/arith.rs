@@ -88,9 +88,13 @@ pub fn evaluate(kind: OpKind, ty: Type, get: impl Fn(Temp) -> u64) -> Option<(u6
         OpKind::Negsetcond { a, b, cond, .. } => {
             one(u64::from(compare(ty, cond, get(a), get(b))).wrapping_neg())
         }
-        OpKind::Movcond { a, b, t, f, cond, .. } => {
-            one(if compare(ty, cond, get(a), get(b)) { get(t) } else { get(f) })
-        }
+        OpKind::Movcond {
+            a, b, t, f, cond, ..
+        } => one(if compare(ty, cond, get(a), get(b)) {
+            get(t)
+        } else {
+            get(f)
+        }),
         _ => pairs(kind, ty, get),
     }
 }
@@ -149,7 +153,11 @@ fn binary(kind: OpKind, ty: Type, a: u64, b: u64) -> u64 {
 }
 
 fn rotate_left(a: u64, count: u32, width: u32) -> u64 {
-    if count == 0 { a } else { a << count | a >> (width - count) }
+    if count == 0 {
+        a
+    } else {
+        a << count | a >> (width - count)
+    }
 }
 
 /// Ops with two results.
@@ -166,9 +174,8 @@ fn pairs(kind: OpKind, ty: Type, get: impl Fn(Temp) -> u64) -> Option<(u64, u64)
         OpKind::Muls2 { a, b, .. } => split((wide(a) * wide(b)) as u128),
         OpKind::Addc { a, b, ci, .. } => split(value(a) + value(b) + (value(ci) & 1)),
         OpKind::Subb { a, b, bi, .. } => {
-            let (difference, borrow) = split(
-                value(a).wrapping_sub(value(b)).wrapping_sub(value(bi) & 1),
-            )?;
+            let (difference, borrow) =
+                split(value(a).wrapping_sub(value(b)).wrapping_sub(value(bi) & 1))?;
             Some((difference, borrow & 1))
         }
         _ => None,

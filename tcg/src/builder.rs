@@ -31,8 +31,15 @@ pub struct Function {
 impl Function {
     /// The temp that holds `value` (an I32 constant is kept zero-extended).
     pub fn constant(&mut self, ty: Type, value: u64) -> Temp {
-        let value = if ty == Type::I32 { u64::from(value as u32) } else { value };
-        let info = TempInfo { kind: TempKind::Const(value), ty };
+        let value = if ty == Type::I32 {
+            u64::from(value as u32)
+        } else {
+            value
+        };
+        let info = TempInfo {
+            kind: TempKind::Const(value),
+            ty,
+        };
         if let Some(index) = self.temps.iter().rposition(|t| *t == info) {
             return Temp(index as u16);
         }

@@ -1,7 +1,10 @@
 //! Runs IR as it stands, op by op: the oracle that tests hold the optimizer and the back ends to.
 //! Nothing else uses it, and it shares no code with a back end.
 
-#![expect(unsafe_code, reason = "reads the CPU state and calls helpers by address")]
+#![expect(
+    unsafe_code,
+    reason = "reads the CPU state and calls helpers by address"
+)]
 
 use std::mem::transmute;
 
@@ -9,7 +12,7 @@ use crate::arith::{cut, evaluate};
 use crate::builder::{Function, NO_TEMP};
 use crate::cpu_state::{CpuState, NO_EXCEPTION};
 use crate::exec::{ExecEnv, Fault};
-use crate::ir::{HelperInfo, MemOp, Op, OpKind, Temp, TempKind, TbExit, Type};
+use crate::ir::{HelperInfo, MemOp, Op, OpKind, TbExit, Temp, TempKind, Type};
 
 /// How a function ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +23,7 @@ pub enum EvalExit {
     GotoPtr,
     /// `goto_tb` of a slot that is linked.
     GotoTb(u8),
-    /// An op or helper raised; the words of the `insn_start` in front of it.
+    /// An op or helper raised; the words of the last `insn_start` in front of it in the text.
     Exception { pc: u64, extra: u64 },
     /// More ops than `budget` were run.
     OutOfBudget,
@@ -34,6 +37,16 @@ pub struct Evaluator<'a, E: ExecEnv> {
     pub linked: [bool; 2],
     /// Ops to run at most.
     pub budget: u32,
+}
+
+/// An exception of the last of these ops.
+fn exception(ops: &[Op]) -> EvalExit {
+    let start = ops.iter().rev().find_map(|op| match op.kind {
+        OpKind::InsnStart { pc, extra } => Some((pc, extra)),
+        _ => None,
+    });
+    let (pc, extra) = start.unwrap_or((0, 0));
+    EvalExit::Exception { pc, extra }
 }
 
 /// Where to go after an op.
@@ -50,7 +63,6 @@ impl<E: ExecEnv> Evaluator<'_, E> {
     /// The function is one for the guest of `env`; its helpers take that guest's CPU.
     pub unsafe fn run(&mut self, function: &Function) -> EvalExit {
         let mut locals = vec![0xdead_beef_0bad_f00d; function.temps.len()];
-        let mut insn = (0, 0);
         let mut at = 0;
         while let Some(op) = function.ops.get(at) {
             if self.budget == 0 {
@@ -58,20 +70,20 @@ impl<E: ExecEnv> Evaluator<'_, E> {
             }
             self.budget -= 1;
             at += 1;
-            if let OpKind::InsnStart { pc, extra } = op.kind {
-                insn = (pc, extra);
-            }
             // SAFETY: the caller's promise.
             match unsafe { self.step(function, op, &mut locals) } {
                 Ok(Next::Op) => {}
                 Ok(Next::Leave(exit)) => return exit,
                 Ok(Next::Label(label)) => {
-                    let here = |op: &Op| {
-                        matches!(op.kind, OpKind::SetLabel { label: l } if l.0 == label)
-                    };
-                    at = function.ops.iter().position(here).expect("the label is placed");
+                    let here =
+                        |op: &Op| matches!(op.kind, OpKind::SetLabel { label: l } if l.0 == label);
+                    at = function
+                        .ops
+                        .iter()
+                        .position(here)
+                        .expect("the label is placed");
                 }
-                Err(Fault) => return EvalExit::Exception { pc: insn.0, extra: insn.1 },
+                Err(Fault) => return exception(&function.ops[..at]),
             }
         }
         panic!("the function has no end");
@@ -83,7 +95,9 @@ impl<E: ExecEnv> Evaluator<'_, E> {
     }
 
     fn get(&mut self, function: &Function, locals: &[u64], temp: Temp) -> u64 {
-        let Some(info) = function.temps.get(usize::from(temp.0)) else { return 0 };
+        let Some(info) = function.temps.get(usize::from(temp.0)) else {
+            return 0;
+        };
         let value = match info.kind {
             TempKind::Global { slot } => *self.slot(slot),
             TempKind::Const(value) => value,
@@ -160,17 +174,38 @@ impl<E: ExecEnv> Evaluator<'_, E> {
                 self.env.store2_slow(get(addr), get(vl), get(vh), oi)?;
                 one(0)
             }
-            OpKind::AtomicCmpxchg { addr, expected, new, oi, .. } => {
-                one(self.env.cmpxchg_slow(get(addr), get(expected), get(new), oi)?)
-            }
-            OpKind::AtomicCmpxchg2 { addr, el, eh, nl, nh, oi, .. } => {
+            OpKind::AtomicCmpxchg {
+                addr,
+                expected,
+                new,
+                oi,
+                ..
+            } => one(self
+                .env
+                .cmpxchg_slow(get(addr), get(expected), get(new), oi)?),
+            OpKind::AtomicCmpxchg2 {
+                addr,
+                el,
+                eh,
+                nl,
+                nh,
+                oi,
+                ..
+            } => {
                 let (expected, new) = ((get(el), get(eh)), (get(nl), get(nh)));
                 two(self.env.cmpxchg2(get(addr), expected, new, oi)?)
             }
-            OpKind::AtomicRmw { addr, v, rmw, oi, .. } => {
-                one(self.env.rmw_slow(get(addr), get(v), rmw, oi)?)
-            }
-            OpKind::Call { a0, a1, a2, a3, helper, .. } => {
+            OpKind::AtomicRmw {
+                addr, v, rmw, oi, ..
+            } => one(self.env.rmw_slow(get(addr), get(v), rmw, oi)?),
+            OpKind::Call {
+                a0,
+                a1,
+                a2,
+                a3,
+                helper,
+                ..
+            } => {
                 let info = self.helpers[usize::from(helper.0)];
                 // SAFETY: the caller's promise.
                 one(unsafe { self.call(&info, [a0, a1, a2, a3].map(get))? })
@@ -184,7 +219,11 @@ impl<E: ExecEnv> Evaluator<'_, E> {
             OpKind::Br { label } => Next::Label(label.0),
             OpKind::Brcond { a, b, cond, label } => {
                 let holds = crate::arith::compare(ty, cond, get(a), get(b));
-                if holds { Next::Label(label.0) } else { Next::Op }
+                if holds {
+                    Next::Label(label.0)
+                } else {
+                    Next::Op
+                }
             }
             OpKind::GotoTb { slot } if self.linked[usize::from(slot & 1)] => {
                 Next::Leave(EvalExit::GotoTb(slot))
@@ -196,24 +235,38 @@ impl<E: ExecEnv> Evaluator<'_, E> {
     }
 
     fn field(&mut self, offset: i32) -> *mut u8 {
-        self.env.state().cast::<u8>().wrapping_offset(offset as isize)
+        self.env
+            .state()
+            .cast::<u8>()
+            .wrapping_offset(offset as isize)
     }
 
     fn state_load(&mut self, offset: i32, mem: MemOp) -> u64 {
         let mut bytes = [0; 8];
         let len = mem.bytes() as usize;
         // SAFETY: the front end's promise: a field of the CPU.
-        unsafe { bytes.as_mut_ptr().copy_from_nonoverlapping(self.field(offset), len.min(8)) };
+        unsafe {
+            bytes
+                .as_mut_ptr()
+                .copy_from_nonoverlapping(self.field(offset), len.min(8))
+        };
         let value = u64::from_le_bytes(bytes);
         let bits = 8 * len as u8;
-        if mem.is_signed() { crate::arith::sextract(value, 0, bits) } else { value }
+        if mem.is_signed() {
+            crate::arith::sextract(value, 0, bits)
+        } else {
+            value
+        }
     }
 
     fn state_store(&mut self, offset: i32, mem: MemOp, value: u64) {
         let bytes = value.to_le_bytes();
         let len = (mem.bytes() as usize).min(8);
         // SAFETY: the front end's promise: a field of the CPU.
-        unsafe { self.field(offset).copy_from_nonoverlapping(bytes.as_ptr(), len) };
+        unsafe {
+            self.field(offset)
+                .copy_from_nonoverlapping(bytes.as_ptr(), len)
+        };
     }
 
     unsafe fn call(&mut self, info: &HelperInfo, [a, b, c, d]: [u64; 4]) -> Result<u64, Fault> {
@@ -235,6 +288,10 @@ impl<E: ExecEnv> Evaluator<'_, E> {
         // SAFETY: the environment's promise.
         let raised = unsafe { (*cpu).exception != NO_EXCEPTION };
         let may_raise = info.flags.has(crate::ir::HelperFlags::MAY_RAISE);
-        if raised && may_raise { Err(Fault) } else { Ok(result) }
+        if raised && may_raise {
+            Err(Fault)
+        } else {
+            Ok(result)
+        }
     }
 }

@@ -40,7 +40,9 @@ impl Liveness {
             self.keep.push(keep);
         }
         let mut keep = self.keep.iter().rev();
-        function.ops.retain(|_| keep.next().copied().unwrap_or(true));
+        function
+            .ops
+            .retain(|_| keep.next().copied().unwrap_or(true));
     }
 
     fn op(&mut self, helpers: &[HelperInfo], kind: &mut OpKind) -> bool {
@@ -82,15 +84,25 @@ impl Liveness {
                 let flags = helpers
                     .get(usize::from(helper.0))
                     .map_or(HelperFlags::NONE, |info| info.flags);
-                Effects { any: !flags.has(HelperFlags::PURE), reads_globals: flags.reads_globals() }
+                Effects {
+                    any: !flags.has(HelperFlags::PURE),
+                    reads_globals: flags.reads_globals(),
+                }
             }
-            OpKind::Ld { offset, .. } => {
-                Effects { any: false, reads_globals: in_slots(offset) }
-            }
-            OpKind::St { .. } => Effects { any: true, reads_globals: false },
+            OpKind::Ld { offset, .. } => Effects {
+                any: false,
+                reads_globals: in_slots(offset),
+            },
+            OpKind::St { .. } => Effects {
+                any: true,
+                reads_globals: false,
+            },
             _ => {
                 let faults = kind.flags().has(OpFlags::MAY_FAULT);
-                Effects { any: faults, reads_globals: faults }
+                Effects {
+                    any: faults,
+                    reads_globals: faults,
+                }
             }
         }
     }

@@ -8,7 +8,12 @@ use crate::ir::*;
 
 /// Prints a function; `globals` and `helpers` are the guest's tables.
 pub fn print(function: &Function, globals: &[GlobalInfo], helpers: &[HelperInfo]) -> String {
-    let mut printer = Printer { function, globals, helpers, out: String::new() };
+    let mut printer = Printer {
+        function,
+        globals,
+        helpers,
+        out: String::new(),
+    };
     for op in &function.ops {
         let printed = match op.kind {
             OpKind::InsnStart { pc, extra } => {
@@ -51,7 +56,9 @@ impl Printer<'_> {
 
     fn temp(&mut self, temp: Temp) -> fmt::Result {
         let index = usize::from(temp.0);
-        let Some(info) = self.function.temps.get(index) else { return Ok(()) };
+        let Some(info) = self.function.temps.get(index) else {
+            return Ok(());
+        };
         self.separate();
         match info.kind {
             TempKind::Global { .. } => match self.globals.get(index) {
@@ -120,10 +127,16 @@ impl Immediate for HelperId {
 /// `leul`, `lesw`, `al+beuq` and so on.
 fn mem(mem: MemOp) -> String {
     let align = if mem.must_align() { "al+" } else { "" };
-    let atom = if mem.0 & MemOp::ATOM_WITHIN16.0 != 0 { "w16+" } else { "" };
+    let atom = if mem.0 & MemOp::ATOM_WITHIN16.0 != 0 {
+        "w16+"
+    } else {
+        ""
+    };
     let order = if mem.is_big_endian() { "be" } else { "le" };
     let sign = if mem.is_signed() { 's' } else { 'u' };
-    let size = ["b", "w", "l", "q", "o"].get(usize::from(mem.0 & 7)).unwrap_or(&"?");
+    let size = ["b", "w", "l", "q", "o"]
+        .get(usize::from(mem.0 & 7))
+        .unwrap_or(&"?");
     format!("{align}{atom}{order}{sign}{size}")
 }
 
@@ -155,14 +168,27 @@ mod tests {
     #[test]
     fn prints_a_block() {
         let globals = [
-            GlobalInfo { name: "x1", slot: 1, ty: Type::I64 },
-            GlobalInfo { name: "pc", slot: 32, ty: Type::I64 },
+            GlobalInfo {
+                name: "x1",
+                slot: 1,
+                ty: Type::I64,
+            },
+            GlobalInfo {
+                name: "pc",
+                slot: 32,
+                ty: Type::I64,
+            },
         ];
         let mut b = Builder::new(&globals);
         b.insn_start(Type::I64, 0x8000_0000, 0);
         let (t, c) = (b.new_temp(Type::I64), b.constant(Type::I64, 16));
         b.add(Type::I64, t, global(0), c);
-        b.qemu_ld(Type::I64, global(0), t, MemOpIdx::new(MemOp::SL.with(MemOp::ALIGN), 3));
+        b.qemu_ld(
+            Type::I64,
+            global(0),
+            t,
+            MemOpIdx::new(MemOp::SL.with(MemOp::ALIGN), 3),
+        );
         let l = b.new_label();
         b.brcond(Type::I64, global(0), c, Cond::Ltu, l);
         b.exit_tb(Type::I64, TbExit::Main);

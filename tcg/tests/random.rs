@@ -86,14 +86,22 @@ impl Maker<'_> {
 
     fn defined(&mut self, temp: Temp) {
         let info = self.b.function.temps[usize::from(temp.0)];
-        let pool = if info.ty == Type::I64 { &mut self.wide } else { &mut self.narrow };
+        let pool = if info.ty == Type::I64 {
+            &mut self.wide
+        } else {
+            &mut self.narrow
+        };
         if info.kind == TempKind::Local && !pool.contains(&temp) {
             pool.push(temp);
         }
     }
 
     fn ty(&mut self) -> Type {
-        if self.r.one_in(3) { Type::I32 } else { Type::I64 }
+        if self.r.one_in(3) {
+            Type::I32
+        } else {
+            Type::I64
+        }
     }
 
     fn binary(&mut self) {
@@ -126,7 +134,11 @@ impl Maker<'_> {
         let ty = self.ty();
         let (a, b) = (self.input(ty), self.input(ty));
         let d = self.output(ty);
-        let method = if self.r.one_in(3) { METHODS[0] } else { self.r.pick(&METHODS) };
+        let method = if self.r.one_in(3) {
+            METHODS[0]
+        } else {
+            self.r.pick(&METHODS)
+        };
         method(&mut self.b, ty, d, a, b);
         self.defined(d);
     }
@@ -233,8 +245,11 @@ impl Maker<'_> {
             let value = BASE.wrapping_add(self.r.next() % (5 * PAGE)) & !7;
             return self.b.constant(Type::I64, value);
         }
-        let (x, t, u) =
-            (self.input(Type::I64), self.b.new_temp(Type::I64), self.b.new_temp(Type::I64));
+        let (x, t, u) = (
+            self.input(Type::I64),
+            self.b.new_temp(Type::I64),
+            self.b.new_temp(Type::I64),
+        );
         let mask = self.r.pick(&[0xff8, 0xfff, 0x1ff8, 0x3ff8, 0x3fff, 0x7ff8]);
         let mask = self.b.constant(Type::I64, mask);
         self.b.and(Type::I64, t, x, mask);
@@ -285,7 +300,8 @@ impl Maker<'_> {
             0 => return self.b.qemu_st2(Type::I64, a, b, addr, oi(MemOp::UO)),
             1 => self.b.qemu_ld2(Type::I64, low, high, addr, oi(MemOp::UO)),
             _ => {
-                self.b.atomic_cmpxchg2(Type::I64, low, high, addr, a, b, c, d, oi(MemOp::UO));
+                self.b
+                    .atomic_cmpxchg2(Type::I64, low, high, addr, a, b, c, d, oi(MemOp::UO));
             }
         }
         self.defined(low);
@@ -327,9 +343,14 @@ impl Maker<'_> {
         for arg in args.iter_mut().take(nargs) {
             *arg = self.input(Type::I64);
         }
-        let d = if self.r.one_in(3) { NO_TEMP } else { self.output(Type::I64) };
+        let d = if self.r.one_in(3) {
+            NO_TEMP
+        } else {
+            self.output(Type::I64)
+        };
         let [a, b, c, e] = args;
-        self.b.call(Type::I64, d, a, b, c, e, HelperId(helper as u16));
+        self.b
+            .call(Type::I64, d, a, b, c, e, HelperId(helper as u16));
         if d != NO_TEMP {
             self.defined(d);
         }
@@ -338,7 +359,11 @@ impl Maker<'_> {
     fn branch(&mut self) {
         let ty = self.ty();
         let (a, b) = (self.input(ty), self.input(ty));
-        let cond = if self.r.one_in(20) { Cond::Always } else { self.r.pick(&CONDS) };
+        let cond = if self.r.one_in(20) {
+            Cond::Always
+        } else {
+            self.r.pick(&CONDS)
+        };
         let label = self.b.new_label();
         if self.r.one_in(4) {
             // Through a truth value, as flags are made.
@@ -353,7 +378,9 @@ impl Maker<'_> {
     }
 
     fn place_label(&mut self) {
-        let Some((label, wide, narrow)) = self.open.pop() else { return };
+        let Some((label, wide, narrow)) = self.open.pop() else {
+            return;
+        };
         if self.r.one_in(6) {
             self.exit();
         }
@@ -445,13 +472,24 @@ impl Maker<'_> {
         while !self.open.is_empty() {
             self.place_label();
         }
-        if self.r.one_in(2) { self.two_exits() } else { self.exit() }
+        if self.r.one_in(2) {
+            self.two_exits()
+        } else {
+            self.exit()
+        }
     }
 }
 
 fn make(r: &mut Random) -> Function {
     let b = Builder::new(&globals());
-    let mut maker = Maker { r, b, wide: vec![], narrow: vec![], open: vec![], insns: 1 };
+    let mut maker = Maker {
+        r,
+        b,
+        wide: vec![],
+        narrow: vec![],
+        open: vec![],
+        insns: 1,
+    };
     maker.all();
     maker.b.function
 }
@@ -497,7 +535,12 @@ fn evaluate(env: &mut Env, seed: u64, function: &Function) -> Outcome {
     start(env, seed);
     let helpers = helpers();
     let linked = [seed & 1 != 0, seed & 2 != 0];
-    let mut evaluator = Evaluator { env, helpers: &helpers, linked, budget: 10_000 };
+    let mut evaluator = Evaluator {
+        env,
+        helpers: &helpers,
+        linked,
+        budget: 10_000,
+    };
     // SAFETY: the function was made for this environment.
     let exit = unsafe { evaluator.run(function) };
     outcome(env, exit)
@@ -509,9 +552,14 @@ fn interpret(env: &mut Env, seed: u64, block: &CompiledBlock) -> Outcome {
     let mut buffer = CodeBuffer::new(1 << 20).expect("memory");
     let mut b = Builder::new(&globals());
     b.exit_tb(Type::I64, TbExit::Slot(0));
-    let leave = CodeGenerator::default().generate(&b.function, &[], &OPTIONS).expect("small");
+    let leave = CodeGenerator::default()
+        .generate(&b.function, &[], &OPTIONS)
+        .expect("small");
     let mut push = |block: &CompiledBlock| -> *const TbHeader {
-        buffer.push(block, &BlockInfo::default()).expect("room").as_ptr()
+        buffer
+            .push(block, &BlockInfo::default())
+            .expect("room")
+            .as_ptr()
     };
     let ends = [push(&leave), push(&leave)];
     let tb = push(block);
@@ -560,20 +608,42 @@ fn check(env: &mut Env, compiler: &mut Compiler, seed: u64) -> bool {
         )
     };
     let got = interpret(env, seed, &plain);
-    assert!(got == expected, "{}", differ(&show("unoptimized", &function, &plain.code), &got, &expected));
+    assert!(
+        got == expected,
+        "{}",
+        differ(
+            &show("unoptimized", &function, &plain.code),
+            &got,
+            &expected
+        )
+    );
 
     let mut optimized = function.clone();
     optimize::Optimizer::default().run(&mut optimized, &helpers());
     let got = evaluate(env, seed, &optimized);
-    assert!(got == expected, "{}", differ(&show("optimizer", &optimized, &[]), &got, &expected));
+    assert!(
+        got == expected,
+        "{}",
+        differ(&show("optimizer", &optimized, &[]), &got, &expected)
+    );
     liveness::Liveness::default().run(&mut optimized, &helpers());
     let got = evaluate(env, seed, &optimized);
-    assert!(got == expected, "{}", differ(&show("liveness", &optimized, &[]), &got, &expected));
+    assert!(
+        got == expected,
+        "{}",
+        differ(&show("liveness", &optimized, &[]), &got, &expected)
+    );
 
     let mut optimized = function.clone();
-    let block = compiler.compile(&mut optimized, &helpers(), &OPTIONS).expect("slots enough");
+    let block = compiler
+        .compile(&mut optimized, &helpers(), &OPTIONS)
+        .expect("slots enough");
     let got = interpret(env, seed, &block);
-    assert!(got == expected, "{}", differ(&show("optimized", &optimized, &block.code), &got, &expected));
+    assert!(
+        got == expected,
+        "{}",
+        differ(&show("optimized", &optimized, &block.code), &got, &expected)
+    );
     true
 }
 
@@ -590,7 +660,10 @@ fn differ(text: &str, got: &Outcome, expected: &Outcome) -> String {
 }
 
 fn from_environment(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default)
+    std::env::var(name)
+        .ok()
+        .and_then(|v| v.parse().ok())
+        .unwrap_or(default)
 }
 
 #[test]
@@ -599,6 +672,11 @@ fn random_functions_agree() {
     let count = from_environment("TCG_COUNT", 3000);
     let mut env = Env::new();
     let mut compiler = Compiler::default();
-    let ran = (first..first + count).filter(|&seed| check(&mut env, &mut compiler, seed)).count();
-    assert!(ran as u64 * 10 >= count * 9, "too many functions run out of budget: {ran}");
+    let ran = (first..first + count)
+        .filter(|&seed| check(&mut env, &mut compiler, seed))
+        .count();
+    assert!(
+        ran as u64 * 10 >= count * 9,
+        "too many functions run out of budget: {ran}"
+    );
 }

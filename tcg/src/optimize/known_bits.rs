@@ -15,23 +15,40 @@ pub struct Bits {
 impl Bits {
     /// Nothing.
     pub const fn unknown(ty: Type) -> Self {
-        Self { maybe: cut(ty, !0), significant: ty.bits() as u8 }
+        Self {
+            maybe: cut(ty, !0),
+            significant: ty.bits() as u8,
+        }
     }
 
     /// Everything.
     pub const fn constant(ty: Type, value: u64) -> Self {
-        Self { maybe: cut(ty, value), significant: significant(signed(ty, value)) }
+        Self {
+            maybe: cut(ty, value),
+            significant: significant(signed(ty, value)),
+        }
     }
 
     /// A number of `len` bits.
     pub const fn unsigned(ty: Type, len: u8) -> Self {
-        Self { maybe: low_mask(len), significant: ty.bits() as u8 }.tidy(ty)
+        Self {
+            maybe: low_mask(len),
+            significant: ty.bits() as u8,
+        }
+        .tidy(ty)
     }
 
     /// A number that is sign-extended from `len` bits.
     pub const fn sign_extended(ty: Type, len: u8) -> Self {
         let all = Self::unknown(ty);
-        Self { significant: if len < all.significant { len } else { all.significant }, ..all }
+        Self {
+            significant: if len < all.significant {
+                len
+            } else {
+                all.significant
+            },
+            ..all
+        }
     }
 
     /// Either of two values.
@@ -87,19 +104,30 @@ pub fn result(
     let unknown = Bits::unknown(ty);
     let bits = match kind {
         OpKind::Mov { a, .. } => get(a),
-        OpKind::And { a, b, .. } => {
-            Bits { maybe: get(a).maybe & get(b).maybe, ..get(a).either(get(b)) }
-        }
+        OpKind::And { a, b, .. } => Bits {
+            maybe: get(a).maybe & get(b).maybe,
+            ..get(a).either(get(b))
+        },
         OpKind::Or { a, b, .. } | OpKind::Xor { a, b, .. } => get(a).either(get(b)),
-        OpKind::Andc { a, b, .. } => Bits { maybe: get(a).maybe, ..get(a).either(get(b)) },
-        OpKind::Orc { a, b, .. } | OpKind::Eqv { a, b, .. } => {
-            Bits { significant: get(a).either(get(b)).significant, ..unknown }
-        }
-        OpKind::Not { a, .. } => Bits { significant: get(a).significant, ..unknown },
+        OpKind::Andc { a, b, .. } => Bits {
+            maybe: get(a).maybe,
+            ..get(a).either(get(b))
+        },
+        OpKind::Orc { a, b, .. } | OpKind::Eqv { a, b, .. } => Bits {
+            significant: get(a).either(get(b)).significant,
+            ..unknown
+        },
+        OpKind::Not { a, .. } => Bits {
+            significant: get(a).significant,
+            ..unknown
+        },
         OpKind::Add { a, b, .. } => sum(ty, get(a), get(b)),
         OpKind::Sub { a, b, .. } => {
             let longer = get(a).either(get(b)).significant;
-            Bits { significant: longer.saturating_add(1), ..unknown }
+            Bits {
+                significant: longer.saturating_add(1),
+                ..unknown
+            }
         }
         OpKind::Shl { a, b, .. } => match count(b) {
             Some(n) => Bits {
@@ -109,17 +137,27 @@ pub fn result(
             None => unknown,
         },
         OpKind::Shr { a, b, .. } => match count(b) {
-            Some(n) => Bits { maybe: get(a).maybe >> n, ..unknown },
-            None => Bits { maybe: low_mask(64 - get(a).maybe.leading_zeros() as u8), ..unknown },
+            Some(n) => Bits {
+                maybe: get(a).maybe >> n,
+                ..unknown
+            },
+            None => Bits {
+                maybe: low_mask(64 - get(a).maybe.leading_zeros() as u8),
+                ..unknown
+            },
         },
         OpKind::Sar { a, b, .. } => sar(ty, get(a), count(b).unwrap_or(0)),
-        OpKind::Extract { a, pos, len, .. } => {
-            Bits { maybe: get(a).maybe >> pos & low_mask(len), ..unknown }
-        }
+        OpKind::Extract { a, pos, len, .. } => Bits {
+            maybe: get(a).maybe >> pos & low_mask(len),
+            ..unknown
+        },
         OpKind::Sextract { a, pos, len, .. } => sextract(ty, get(a), pos, len),
         OpKind::Deposit { a, b, pos, len, .. } => {
             let mask = low_mask(len) << pos;
-            Bits { maybe: get(a).maybe & !mask | get(b).maybe << pos & mask, ..unknown }
+            Bits {
+                maybe: get(a).maybe & !mask | get(b).maybe << pos & mask,
+                ..unknown
+            }
         }
         _ => changed_width(kind, ty, get),
     };
@@ -132,44 +170,91 @@ fn sum(ty: Type, a: Bits, b: Bits) -> Bits {
         None => !0,
     };
     let _ = ty;
-    Bits { maybe, significant: a.significant.max(b.significant).saturating_add(1) }
+    Bits {
+        maybe,
+        significant: a.significant.max(b.significant).saturating_add(1),
+    }
 }
 
 fn sar(ty: Type, a: Bits, by: u8) -> Bits {
     let sign = 1u64 << (ty.bits() - 1);
-    let maybe = if a.maybe & sign == 0 { a.maybe >> by } else { !0 };
-    Bits { maybe, significant: a.significant.saturating_sub(by).max(1) }
+    let maybe = if a.maybe & sign == 0 {
+        a.maybe >> by
+    } else {
+        !0
+    };
+    Bits {
+        maybe,
+        significant: a.significant.saturating_sub(by).max(1),
+    }
 }
 
 fn sextract(ty: Type, a: Bits, pos: u8, len: u8) -> Bits {
     let field = a.maybe >> pos & low_mask(len);
     let sign = 1u64 << (len - 1);
-    let maybe = if field & sign == 0 { field } else { cut(ty, !0) };
+    let maybe = if field & sign == 0 {
+        field
+    } else {
+        cut(ty, !0)
+    };
     let known = if pos == 0 { a.significant } else { u8::MAX };
-    Bits { maybe, significant: len.min(known) }
+    Bits {
+        maybe,
+        significant: len.min(known),
+    }
 }
 
 fn changed_width(kind: OpKind, ty: Type, get: impl Fn(Temp) -> Bits) -> Bits {
     let unknown = Bits::unknown(ty);
     match kind {
-        OpKind::Extrl { a, .. } => {
-            Bits { maybe: get(a).maybe, significant: get(a).significant.min(32) }
-        }
-        OpKind::Extrh { a, .. } => Bits { maybe: get(a).maybe >> 32, ..unknown },
+        OpKind::Extrl { a, .. } => Bits {
+            maybe: get(a).maybe,
+            significant: get(a).significant.min(32),
+        },
+        OpKind::Extrh { a, .. } => Bits {
+            maybe: get(a).maybe >> 32,
+            ..unknown
+        },
         OpKind::Exts { a, .. } => {
-            let high = if get(a).maybe >> 31 & 1 == 0 { 0 } else { !0 << 32 };
-            Bits { maybe: get(a).maybe | high, significant: get(a).significant }
+            let high = if get(a).maybe >> 31 & 1 == 0 {
+                0
+            } else {
+                !0 << 32
+            };
+            Bits {
+                maybe: get(a).maybe | high,
+                significant: get(a).significant,
+            }
         }
-        OpKind::Extu { a, .. } => Bits { maybe: get(a).maybe, ..unknown },
-        OpKind::Setcond { .. } => Bits { maybe: 1, ..unknown },
-        OpKind::Negsetcond { .. } => Bits { significant: 1, ..unknown },
+        OpKind::Extu { a, .. } => Bits {
+            maybe: get(a).maybe,
+            ..unknown
+        },
+        OpKind::Setcond { .. } => Bits {
+            maybe: 1,
+            ..unknown
+        },
+        OpKind::Negsetcond { .. } => Bits {
+            significant: 1,
+            ..unknown
+        },
         OpKind::Movcond { t, f, .. } => get(t).either(get(f)),
-        OpKind::Ctpop { .. } => Bits { maybe: 0x7f, ..unknown },
-        OpKind::Clz { b, .. } | OpKind::Ctz { b, .. } => {
-            Bits { maybe: 0x7f | get(b).maybe, ..unknown }
-        }
-        OpKind::Bswap16 { .. } => Bits { maybe: 0xffff, ..unknown },
-        OpKind::Bswap32 { .. } => Bits { maybe: 0xffff_ffff, ..unknown },
+        OpKind::Ctpop { .. } => Bits {
+            maybe: 0x7f,
+            ..unknown
+        },
+        OpKind::Clz { b, .. } | OpKind::Ctz { b, .. } => Bits {
+            maybe: 0x7f | get(b).maybe,
+            ..unknown
+        },
+        OpKind::Bswap16 { .. } => Bits {
+            maybe: 0xffff,
+            ..unknown
+        },
+        OpKind::Bswap32 { .. } => Bits {
+            maybe: 0xffff_ffff,
+            ..unknown
+        },
         OpKind::Ld { mem, .. } => loaded(ty, mem),
         OpKind::QemuLd { oi, .. } => loaded(ty, oi.mem()),
         OpKind::AtomicCmpxchg { oi, .. } | OpKind::AtomicRmw { oi, .. } => loaded(ty, oi.mem()),

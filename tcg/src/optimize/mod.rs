@@ -82,7 +82,10 @@ impl Optimizer {
     /// A label nobody branches to is none. Returns whether what follows can be reached.
     fn label(&mut self, op: Op, label: Label, mut reachable: bool) -> bool {
         let uses = &mut self.label_uses[usize::from(label.0)];
-        if let Some(Op { kind: OpKind::Br { label: last }, .. }) = self.out.last()
+        if let Some(Op {
+            kind: OpKind::Br { label: last },
+            ..
+        }) = self.out.last()
             && *last == label
         {
             self.out.pop();
@@ -98,6 +101,10 @@ impl Optimizer {
     }
 
     fn unreachable(&mut self, op: Op) {
+        if let OpKind::InsnStart { .. } = op.kind {
+            // Borders count for what follows in the text, wherever it is reached from.
+            self.out.push(op);
+        }
         if let OpKind::Br { label } | OpKind::Brcond { label, .. } = op.kind {
             self.label_uses[usize::from(label.0)] -= 1;
         }
@@ -109,11 +116,19 @@ impl Optimizer {
         op = self.simplify(function, op);
         match op.kind {
             OpKind::Mov { d, a } if d == a => return true,
-            OpKind::Brcond { cond: Cond::Never, label, .. } => {
+            OpKind::Brcond {
+                cond: Cond::Never,
+                label,
+                ..
+            } => {
                 self.label_uses[usize::from(label.0)] -= 1;
                 return true;
             }
-            OpKind::Brcond { cond: Cond::Always, label, .. } => {
+            OpKind::Brcond {
+                cond: Cond::Always,
+                label,
+                ..
+            } => {
                 op.kind = OpKind::Br { label };
             }
             OpKind::Call { helper, .. } if helper_writes(helpers, helper) => {
@@ -145,9 +160,10 @@ impl Optimizer {
             |t| function.const_value(t),
         );
         let copied = match op.kind {
-            OpKind::Mov { a, .. } => {
-                Some(Value { temp: a, version: self.info(function, a).version })
-            }
+            OpKind::Mov { a, .. } => Some(Value {
+                temp: a,
+                version: self.info(function, a).version,
+            }),
             _ => None,
         };
         let mut outputs = [NO_TEMP; 2];
@@ -159,7 +175,11 @@ impl Optimizer {
         let single = index == 1 && count <= 2;
         for (number, temp) in outputs.into_iter().take(index).enumerate() {
             let ty = function.temps[usize::from(temp.0)].ty;
-            let bits = if number == 0 && ty == op.ty { bits } else { Bits::unknown(ty) };
+            let bits = if number == 0 && ty == op.ty {
+                bits
+            } else {
+                Bits::unknown(ty)
+            };
             let info = self.assign(function, temp);
             info.bits = bits;
             info.def = single.then_some((op, versions));
@@ -173,7 +193,10 @@ impl Optimizer {
     /// home), so later uses of a local `a` look at `d`.
     fn copied(&mut self, function: &Function, d: Temp, a: Temp, value: Value) {
         let global = |t: Temp| {
-            matches!(function.temps[usize::from(t.0)].kind, TempKind::Global { .. })
+            matches!(
+                function.temps[usize::from(t.0)].kind,
+                TempKind::Global { .. }
+            )
         };
         let local = |t: Temp| matches!(function.temps[usize::from(t.0)].kind, TempKind::Local);
         if global(d) && local(a) {
@@ -186,7 +209,11 @@ impl Optimizer {
 
     /// The best temp that holds the same value as `temp`.
     fn resolve(&mut self, function: &Function, temp: Temp) -> Temp {
-        let Some(Value { temp: source, version }) = self.info(function, temp).copy else {
+        let Some(Value {
+            temp: source,
+            version,
+        }) = self.info(function, temp).copy
+        else {
             return temp;
         };
         if self.info(function, source).version != version {
@@ -224,7 +251,13 @@ impl Optimizer {
         while self.infos.len() < function.temps.len() {
             let temp = function.temps[self.infos.len()];
             let bits = Bits::unknown(temp.ty);
-            self.infos.push(Info { version: 0, block: 0, copy: None, bits, def: None });
+            self.infos.push(Info {
+                version: 0,
+                block: 0,
+                copy: None,
+                bits,
+                def: None,
+            });
         }
         let info = &mut self.infos[usize::from(temp.0)];
         if info.block != self.block {
@@ -268,7 +301,9 @@ impl Optimizer {
 }
 
 fn helper_writes(helpers: &[HelperInfo], helper: HelperId) -> bool {
-    helpers.get(usize::from(helper.0)).is_none_or(|info| info.flags.writes_globals())
+    helpers
+        .get(usize::from(helper.0))
+        .is_none_or(|info| info.flags.writes_globals())
 }
 
 /// A field of the CPU state that may be a global's slot.
@@ -279,7 +314,8 @@ pub fn in_slots(offset: i32) -> bool {
 /// The constant that an op computes, if its inputs are constants.
 fn fold(function: &Function, mut op: Op) -> Option<(u64, u64)> {
     let mut constant = true;
-    op.kind.inputs(|t| constant &= function.const_value(*t).is_some());
+    op.kind
+        .inputs(|t| constant &= function.const_value(*t).is_some());
     if !constant {
         return None;
     }

@@ -8,14 +8,19 @@ use crate::ir::*;
 
 /// A move of a constant.
 fn constant(function: &mut Function, ty: Type, d: Temp, value: u64) -> OpKind {
-    OpKind::Mov { d, a: function.constant(ty, value) }
+    OpKind::Mov {
+        d,
+        a: function.constant(ty, value),
+    }
 }
 
 impl Optimizer {
     /// Rewrites until nothing changes (a rewrite makes an op simpler, so few rounds do).
     pub(super) fn simplify(&mut self, function: &mut Function, mut op: Op) -> Op {
         for _ in 0..4 {
-            let Some(kind) = self.simplify_once(function, op) else { break };
+            let Some(kind) = self.simplify_once(function, op) else {
+                break;
+            };
             op.kind = kind;
         }
         op
@@ -124,9 +129,21 @@ impl Optimizer {
             OpKind::Or { .. } | OpKind::Xor { .. } if c == 0 => mov,
             OpKind::Or { .. } if ones => Some(constant(function, ty, d, !0)),
             OpKind::Xor { .. } if ones => Some(OpKind::Not { d, a }),
-            OpKind::Andc { .. } => Some(OpKind::And { d, a, b: function.constant(ty, !c) }),
-            OpKind::Orc { .. } => Some(OpKind::Or { d, a, b: function.constant(ty, !c) }),
-            OpKind::Eqv { .. } => Some(OpKind::Xor { d, a, b: function.constant(ty, !c) }),
+            OpKind::Andc { .. } => Some(OpKind::And {
+                d,
+                a,
+                b: function.constant(ty, !c),
+            }),
+            OpKind::Orc { .. } => Some(OpKind::Or {
+                d,
+                a,
+                b: function.constant(ty, !c),
+            }),
+            OpKind::Eqv { .. } => Some(OpKind::Xor {
+                d,
+                a,
+                b: function.constant(ty, !c),
+            }),
             OpKind::Shl { .. }
             | OpKind::Shr { .. }
             | OpKind::Sar { .. }
@@ -139,11 +156,21 @@ impl Optimizer {
             OpKind::Sar { .. } if self.bits(function, a).significant == 1 => mov,
             OpKind::Mul { .. } if c == 0 => Some(constant(function, ty, d, 0)),
             OpKind::Mul { .. } | OpKind::Divu { .. } if c == 1 => mov,
-            OpKind::Mul { .. } => power.map(|n| OpKind::Shl { d, a, b: function.constant(ty, n) }),
-            OpKind::Divu { .. } => power.map(|n| OpKind::Shr { d, a, b: function.constant(ty, n) }),
-            OpKind::Remu { .. } => {
-                power.map(|_| OpKind::And { d, a, b: function.constant(ty, c.wrapping_sub(1)) })
-            }
+            OpKind::Mul { .. } => power.map(|n| OpKind::Shl {
+                d,
+                a,
+                b: function.constant(ty, n),
+            }),
+            OpKind::Divu { .. } => power.map(|n| OpKind::Shr {
+                d,
+                a,
+                b: function.constant(ty, n),
+            }),
+            OpKind::Remu { .. } => power.map(|_| OpKind::And {
+                d,
+                a,
+                b: function.constant(ty, c.wrapping_sub(1)),
+            }),
             _ => None,
         }
     }
@@ -163,7 +190,11 @@ impl Optimizer {
         if !matches!(function.temps[usize::from(a.0)].kind, TempKind::Local) {
             return None;
         }
-        let Op { kind: OpKind::Add { a: base, b, .. }, ty } = self.definition(function, a)? else {
+        let Op {
+            kind: OpKind::Add { a: base, b, .. },
+            ty,
+        } = self.definition(function, a)?
+        else {
             return None;
         };
         let first = function.const_value(b).filter(|_| ty == op.ty)?;
@@ -209,11 +240,21 @@ impl Optimizer {
                 OpKind::Extrl { a, .. } if self.bits(function, a).significant <= 32 => {
                     Some(OpKind::Mov { d, a })
                 }
-                OpKind::Extrl { a, .. } => Some(OpKind::Sextract { d, a, pos: 0, len: 32 }),
+                OpKind::Extrl { a, .. } => Some(OpKind::Sextract {
+                    d,
+                    a,
+                    pos: 0,
+                    len: 32,
+                }),
                 _ => None,
             },
             OpKind::Extu { a, .. } => match self.definition(function, a)?.kind {
-                OpKind::Extrl { a, .. } => Some(OpKind::Extract { d, a, pos: 0, len: 32 }),
+                OpKind::Extrl { a, .. } => Some(OpKind::Extract {
+                    d,
+                    a,
+                    pos: 0,
+                    len: 32,
+                }),
                 _ => None,
             },
             OpKind::Setcond { a, b, cond, .. } => self.setcond(function, ty, d, a, b, cond),
@@ -221,9 +262,9 @@ impl Optimizer {
                 let known = self.known_condition(function, ty, a, b, cond)?;
                 Some(constant(function, ty, d, u64::from(known).wrapping_neg()))
             }
-            OpKind::Movcond { a, b, t, f, cond, .. } => {
-                self.movcond(function, ty, (d, t, f), a, b, cond)
-            }
+            OpKind::Movcond {
+                a, b, t, f, cond, ..
+            } => self.movcond(function, ty, (d, t, f), a, b, cond),
             OpKind::Brcond { a, b, cond, label } => self.brcond(function, op, a, b, cond, label),
             _ => None,
         }
@@ -265,7 +306,11 @@ impl Optimizer {
             }
             let fits = self.bits(function, b).maybe & !low_mask(len) == 0;
             if fits || u32::from(pos + len) == ty.bits() {
-                return Some(OpKind::Shl { d, a: b, b: function.constant(ty, pos.into()) });
+                return Some(OpKind::Shl {
+                    d,
+                    a: b,
+                    b: function.constant(ty, pos.into()),
+                });
             }
         }
         if function.const_value(b) == Some(0) {
@@ -290,7 +335,10 @@ impl Optimizer {
         if a == b && !matches!(cond, Cond::TstEq | Cond::TstNe) {
             return Some(arith::compare(ty, cond, 0, 0));
         }
-        let (possible, zero) = (self.bits(function, a).maybe, function.const_value(b) == Some(0));
+        let (possible, zero) = (
+            self.bits(function, a).maybe,
+            function.const_value(b) == Some(0),
+        );
         match cond {
             Cond::Always => Some(true),
             Cond::Never => Some(false),
@@ -320,7 +368,9 @@ impl Optimizer {
             _ => return None,
         };
         let op = self.definition(function, a)?;
-        let OpKind::Setcond { a, b, cond, .. } = op.kind else { return None };
+        let OpKind::Setcond { a, b, cond, .. } = op.kind else {
+            return None;
+        };
         Some((a, b, if holds { cond } else { cond.invert() }, op.ty))
     }
 
@@ -337,7 +387,12 @@ impl Optimizer {
             return Some(constant(function, ty, d, known.into()));
         }
         if function.const_value(a).is_some() && cond.swap() != cond {
-            return Some(OpKind::Setcond { d, a: b, b: a, cond: cond.swap() });
+            return Some(OpKind::Setcond {
+                d,
+                a: b,
+                b: a,
+                cond: cond.swap(),
+            });
         }
         let truth = self.bits(function, a).maybe == 1;
         match (cond, function.const_value(b)) {
@@ -360,18 +415,35 @@ impl Optimizer {
         cond: Cond,
     ) -> Option<OpKind> {
         if let Some(known) = self.known_condition(function, ty, a, b, cond) {
-            return Some(OpKind::Mov { d, a: if known { t } else { f } });
+            return Some(OpKind::Mov {
+                d,
+                a: if known { t } else { f },
+            });
         }
         if t == f {
             return Some(OpKind::Mov { d, a: t });
         }
         match (function.const_value(t), function.const_value(f)) {
             (Some(1), Some(0)) => return Some(OpKind::Setcond { d, a, b, cond }),
-            (Some(0), Some(1)) => return Some(OpKind::Setcond { d, a, b, cond: cond.invert() }),
+            (Some(0), Some(1)) => {
+                return Some(OpKind::Setcond {
+                    d,
+                    a,
+                    b,
+                    cond: cond.invert(),
+                });
+            }
             _ => {}
         }
         let (a, b, cond, inner) = self.behind(function, a, b, cond)?;
-        (inner == ty).then_some(OpKind::Movcond { d, a, b, t, f, cond })
+        (inner == ty).then_some(OpKind::Movcond {
+            d,
+            a,
+            b,
+            t,
+            f,
+            cond,
+        })
     }
 
     fn brcond(

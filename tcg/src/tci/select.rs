@@ -193,7 +193,9 @@ impl Selector<'_> {
 
     /// Whether the value in `reg` is the sign extension of its low half.
     pub fn reg_is_sext32(&self, reg: Reg) -> bool {
-        reg == Reg::ZERO || reg.index().is_some_and(|i| self.s.regs[i].sext32)
+        let known =
+            |info: &RegInfo| info.sext32 && (info.single_def || info.last_def > self.block_start);
+        reg == Reg::ZERO || reg.index().is_some_and(|i| known(&self.s.regs[i]))
     }
 
     fn is_sext32(&self, op: &LowOp) -> bool {

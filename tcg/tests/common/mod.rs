@@ -29,11 +29,30 @@ pub const SCRATCH: i32 =
     (std::mem::offset_of!(CpuState, jump_cache) + size_of::<[u64; 4]>() * 4000) as i32;
 
 pub fn globals() -> Vec<GlobalInfo> {
-    let ty = |slot| if (8..10).contains(&slot) { Type::I32 } else { Type::I64 };
-    (0..GLOBALS as u8).map(|slot| GlobalInfo { name: "g", slot, ty: ty(slot) }).collect()
+    let ty = |slot| {
+        if (8..10).contains(&slot) {
+            Type::I32
+        } else {
+            Type::I64
+        }
+    };
+    const NAMES: [&str; GLOBALS] = [
+        "g0", "g1", "g2", "g3", "g4", "g5", "g6", "g7", "h8", "h9", "pc",
+    ];
+    (0..)
+        .zip(NAMES)
+        .map(|(slot, name)| GlobalInfo {
+            name,
+            slot,
+            ty: ty(slot),
+        })
+        .collect()
 }
 
-pub const OPTIONS: CompileOptions = CompileOptions { pc_slot: PC as u8, icount: None };
+pub const OPTIONS: CompileOptions = CompileOptions {
+    pc_slot: PC as u8,
+    icount: None,
+};
 
 pub fn oi(mem: MemOp) -> MemOpIdx {
     MemOpIdx::new(mem, MMU_IDX)
@@ -45,7 +64,9 @@ extern "C" fn pure_mix(_: &mut CpuState, a: u64, b: u64) -> u64 {
 
 /// Sums all I64 globals.
 extern "C" fn read_globals(cpu: &mut CpuState) -> u64 {
-    cpu.slots[..8].iter().fold(0, |sum, g| sum.rotate_left(3).wrapping_add(*g))
+    cpu.slots[..8]
+        .iter()
+        .fold(0, |sum, g| sum.rotate_left(3).wrapping_add(*g))
 }
 
 extern "C" fn write_globals(cpu: &mut CpuState, a: u64, b: u64, c: u64, d: u64) -> u64 {
@@ -66,13 +87,43 @@ extern "C" fn no_globals(_: &mut CpuState, a: u64, b: u64, c: u64) -> u64 {
 }
 
 pub fn helpers() -> Vec<HelperInfo> {
-    let row = |name, function, nargs, flags| HelperInfo { name, function, nargs, flags };
+    let row = |name, function, nargs, flags| HelperInfo {
+        name,
+        function,
+        nargs,
+        flags,
+    };
     vec![
-        row("pure_mix", pure_mix as *const () as usize, 2, HelperFlags::PURE),
-        row("read_globals", read_globals as *const () as usize, 0, HelperFlags::NO_WRITE_GLOBALS),
-        row("write_globals", write_globals as *const () as usize, 4, HelperFlags::NONE),
-        row("may_raise", may_raise as *const () as usize, 1, HelperFlags::MAY_RAISE),
-        row("no_globals", no_globals as *const () as usize, 3, HelperFlags::NO_GLOBALS),
+        row(
+            "pure_mix",
+            pure_mix as *const () as usize,
+            2,
+            HelperFlags::PURE,
+        ),
+        row(
+            "read_globals",
+            read_globals as *const () as usize,
+            0,
+            HelperFlags::NO_WRITE_GLOBALS,
+        ),
+        row(
+            "write_globals",
+            write_globals as *const () as usize,
+            4,
+            HelperFlags::NONE,
+        ),
+        row(
+            "may_raise",
+            may_raise as *const () as usize,
+            1,
+            HelperFlags::MAY_RAISE,
+        ),
+        row(
+            "no_globals",
+            no_globals as *const () as usize,
+            3,
+            HelperFlags::NO_GLOBALS,
+        ),
     ]
 }
 
@@ -96,8 +147,15 @@ impl Env {
         state.exit_request = &raw const *exit_request;
         let memory = vec![0; MEMORY / 8];
         let lookup = std::ptr::null();
-        let mut env =
-            Self { state, exit_request, memory, fill: true, slow_calls: 0, lookup, lookups: 0 };
+        let mut env = Self {
+            state,
+            exit_request,
+            memory,
+            fill: true,
+            slow_calls: 0,
+            lookup,
+            lookups: 0,
+        };
         env.flush();
         env.state.exception = NO_EXCEPTION;
         env
@@ -125,7 +183,13 @@ impl Env {
     }
 
     /// Offset in memory of an access, which must lie in it altogether.
-    fn locate(&mut self, addr: u64, oi: MemOpIdx, write: bool, aligned: bool) -> Result<usize, Fault> {
+    fn locate(
+        &mut self,
+        addr: u64,
+        oi: MemOpIdx,
+        write: bool,
+        aligned: bool,
+    ) -> Result<usize, Fault> {
         self.slow_calls += 1;
         assert_eq!(oi.mmu_idx(), usize::from(MMU_IDX));
         let size = oi.mem().bytes();
@@ -149,9 +213,17 @@ impl Env {
             return;
         }
         let host = self.memory.as_mut_ptr() as u64;
-        let write = if page == READ_ONLY { page | tcg::cpu_state::TLB_NOTDIRTY } else { page };
-        self.state.tlb[usize::from(MMU_IDX)][CpuState::tlb_index(addr)] =
-            TlbEntry { read: page, write, code: page, addend: host.wrapping_sub(BASE) };
+        let write = if page == READ_ONLY {
+            page | tcg::cpu_state::TLB_NOTDIRTY
+        } else {
+            page
+        };
+        self.state.tlb[usize::from(MMU_IDX)][CpuState::tlb_index(addr)] = TlbEntry {
+            read: page,
+            write,
+            code: page,
+            addend: host.wrapping_sub(BASE),
+        };
     }
 
     fn get(&mut self, at: usize, size: usize) -> u64 {
@@ -178,7 +250,11 @@ fn extend(value: u64, mem: MemOp) -> u64 {
 }
 
 fn reverse(value: u64, mem: MemOp) -> u64 {
-    if mem.is_big_endian() { value.swap_bytes() >> (64 - 8 * mem.bytes()) } else { value }
+    if mem.is_big_endian() {
+        value.swap_bytes() >> (64 - 8 * mem.bytes())
+    } else {
+        value
+    }
 }
 
 impl ExecEnv for Env {
@@ -243,13 +319,7 @@ impl ExecEnv for Env {
         Ok(old)
     }
 
-    fn rmw_slow(
-        &mut self,
-        addr: u64,
-        value: u64,
-        rmw: RmwOp,
-        oi: MemOpIdx,
-    ) -> Result<u64, Fault> {
+    fn rmw_slow(&mut self, addr: u64, value: u64, rmw: RmwOp, oi: MemOpIdx) -> Result<u64, Fault> {
         let at = self.locate(addr, oi, true, true)?;
         let size = oi.mem().bytes() as usize;
         let old = self.get(at, size);
