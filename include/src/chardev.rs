@@ -10,6 +10,8 @@ pub trait CharFrontend: Send + Sync {
     fn receive(&self, bytes: &[u8]);
     /// A BREAK condition.
     fn receive_break(&self) {}
+    /// The keyboard of a shared back end was switched to this device (Ctrl-A c).
+    fn focused(&self) {}
 }
 
 /// The host side: takes what the guest prints, and feeds a front end.

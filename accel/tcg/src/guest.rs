@@ -2,9 +2,69 @@
 
 use include::{PhysAddr, VirtAddr};
 use tcg::builder::{Builder, GlobalInfo};
-use tcg::ir::HelperInfo;
+use tcg::ir::{HelperFlags, HelperInfo};
 
 use crate::cpu::CpuCommon;
+
+/// A helper's function, by its number of arguments; a helper without a result returns 0.
+pub enum HelperFn<C> {
+    F0(extern "C" fn(&mut C) -> u64),
+    F1(extern "C" fn(&mut C, u64) -> u64),
+    F2(extern "C" fn(&mut C, u64, u64) -> u64),
+    F3(extern "C" fn(&mut C, u64, u64, u64) -> u64),
+    F4(extern "C" fn(&mut C, u64, u64, u64, u64) -> u64),
+}
+
+/// One row of the helper table of the guest CPU `C`. The function's type says how many arguments
+/// it takes and which CPU, so that no row can be wrong; rows can stand in a `static`.
+pub struct Helper<C> {
+    pub name: &'static str,
+    pub function: HelperFn<C>,
+    pub flags: HelperFlags,
+}
+
+macro_rules! helper_constructors {
+    ($($name:ident $variant:ident ($($arg:ty),*);)*) => {
+        impl<C> Helper<C> {
+            $(
+                /// The row of a helper with so many arguments.
+                pub const fn $name(
+                    name: &'static str,
+                    function: extern "C" fn(&mut C $(, $arg)*) -> u64,
+                    flags: HelperFlags,
+                ) -> Self {
+                    Self { name, function: HelperFn::$variant(function), flags }
+                }
+            )*
+        }
+    };
+}
+helper_constructors! {
+    of0 F0 ();
+    of1 F1 (u64);
+    of2 F2 (u64, u64);
+    of3 F3 (u64, u64, u64);
+    of4 F4 (u64, u64, u64, u64);
+}
+
+impl<C> Helper<C> {
+    /// The row as back ends see it.
+    pub(crate) fn info(&self) -> HelperInfo {
+        let (function, nargs) = match self.function {
+            HelperFn::F0(f) => (f as usize, 0),
+            HelperFn::F1(f) => (f as usize, 1),
+            HelperFn::F2(f) => (f as usize, 2),
+            HelperFn::F3(f) => (f as usize, 3),
+            HelperFn::F4(f) => (f as usize, 4),
+        };
+        HelperInfo {
+            name: self.name,
+            function,
+            nargs,
+            flags: self.flags,
+        }
+    }
+}
 
 /// Why memory is touched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,14 +118,10 @@ pub struct TranslateContext<'a> {
     pub icount: bool,
 }
 
-/// A guest CPU. `#[repr(C)]`, first field a [`CpuCommon`] whose first field is `tcg::CpuState`.
-///
-/// # Safety
-/// `Self` is `#[repr(C)]` and starts with its [`CpuCommon`]; every row of [`Self::helpers`] holds
-/// the address of an `extern "C" fn(&mut Self, u64 × nargs) -> u64`. Guests promise both with the
-/// macro [`guest_cpu!`](crate::guest_cpu), which checks them, so that they need no unsafe code.
-#[allow(unsafe_code, reason = "layout promise, made by a checked macro")]
-pub unsafe trait GuestCpu: Sized + Send + 'static {
+/// A guest CPU: `#[repr(C)]`, its first field a [`CpuCommon`]. (Generated code reaches helpers with
+/// the address of the `CpuState` in it; when a vCPU is made the accelerator checks that the
+/// addresses of the CPU and of its [`CpuCommon`] are the same, so that this trait is safe.)
+pub trait GuestCpu: Sized + Send + 'static {
     /// QEMU's name of the architecture: `riscv64`.
     const NAME: &'static str;
     /// Shortest instruction in bytes.
@@ -74,10 +130,11 @@ pub unsafe trait GuestCpu: Sized + Send + 'static {
     fn common(&self) -> &CpuCommon;
     fn common_mut(&mut self) -> &mut CpuCommon;
 
-    /// The guest registers known to the IR: temp `i` is row `i`.
+    /// The guest registers known to the IR: temp `i` is row `i`. The program counter's row is named
+    /// `pc` and is the one that [`Self::pc`] reads.
     fn globals() -> &'static [GlobalInfo];
     /// The helpers: `HelperId(i)` is row `i`.
-    fn helpers() -> &'static [HelperInfo];
+    fn helpers() -> &'static [Helper<Self>];
 
     /// The program counter.
     fn pc(&self) -> u64;
@@ -100,6 +157,7 @@ pub unsafe trait GuestCpu: Sized + Send + 'static {
     /// Translates an address: page tables, protection, A and D bits. On a fault it leaves the
     /// exception pending in the CPU (`CpuState::exception` and the guest's own fields) and
     /// returns `Err`; with `probe` it leaves no trace.
+    #[allow(clippy::result_unit_err, reason = "what went wrong is pending in the CPU")]
     fn tlb_fill(
         &mut self,
         addr: VirtAddr,
@@ -124,7 +182,7 @@ pub unsafe trait GuestCpu: Sized + Send + 'static {
     fn do_interrupt(&mut self) -> bool;
     /// Something to wake a halted CPU for (ignores global enables, as WFI does).
     fn has_work(&self) -> bool;
-    /// Power-on state; `pc` is the machine's reset vector.
+    /// Power-on state; `pc` is the machine's reset vector. Flushes the TLB if translation changes.
     fn reset(&mut self, pc: u64);
     /// Registers for `info registers` and `-d cpu`.
     fn dump(&self) -> String;

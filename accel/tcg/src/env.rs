@@ -1,0 +1,137 @@
+//! What generated code calls when its fast paths do not do.
+
+use tcg::cpu_state::{CpuState, JumpCacheEntry};
+use tcg::exec::ExecEnv;
+use tcg::ir::{MemOpIdx, RmwOp};
+use tcg::{Fault, TbHeader};
+
+use crate::guest::{Access, GuestCpu};
+use crate::machine::Machine;
+use crate::tb_hash::Key;
+use crate::tb_ref::TbRef;
+use crate::tlb::PageRam;
+use crate::{atomic, ldst};
+
+/// A CPU in generated code.
+pub(crate) struct Env<'a, G> {
+    pub(crate) cpu: &'a mut G,
+    pub(crate) machine: &'a Machine<G>,
+}
+
+impl<G: GuestCpu> ExecEnv for Env<'_, G> {
+    fn state(&mut self) -> *mut CpuState {
+        // The address of the whole CPU, so that helpers may use all of it: `check_layout`.
+        std::ptr::from_mut(self.cpu).cast()
+    }
+
+    fn load_slow(&mut self, addr: u64, oi: MemOpIdx) -> Result<u64, Fault> {
+        ldst::load(self.cpu, addr, oi)
+    }
+
+    fn store_slow(&mut self, addr: u64, value: u64, oi: MemOpIdx) -> Result<(), Fault> {
+        ldst::store(self.cpu, addr, value, oi)
+    }
+
+    fn load2_slow(&mut self, addr: u64, oi: MemOpIdx) -> Result<(u64, u64), Fault> {
+        ldst::load2(self.cpu, addr, oi)
+    }
+
+    fn store2_slow(&mut self, addr: u64, low: u64, high: u64, oi: MemOpIdx) -> Result<(), Fault> {
+        ldst::store2(self.cpu, addr, low, high, oi)
+    }
+
+    fn cmpxchg_slow(
+        &mut self,
+        addr: u64,
+        expected: u64,
+        new: u64,
+        oi: MemOpIdx,
+    ) -> Result<u64, Fault> {
+        atomic::cmpxchg(self.cpu, addr, expected, new, oi)
+    }
+
+    fn cmpxchg2(
+        &mut self,
+        addr: u64,
+        expected: (u64, u64),
+        new: (u64, u64),
+        oi: MemOpIdx,
+    ) -> Result<(u64, u64), Fault> {
+        atomic::cmpxchg2(self.cpu, addr, expected, new, oi)
+    }
+
+    fn rmw_slow(&mut self, addr: u64, value: u64, rmw: RmwOp, oi: MemOpIdx) -> Result<u64, Fault> {
+        atomic::rmw(self.cpu, addr, value, rmw, oi)
+    }
+
+    fn lookup_tb(&mut self) -> *const TbHeader {
+        match find_known(self.machine, self.cpu) {
+            Some(tb) => tb.address() as *const TbHeader,
+            None => std::ptr::null(),
+        }
+    }
+}
+
+/// The block for the CPU's pc and flags, without a page-table walk or translation.
+fn find_known<G: GuestCpu>(machine: &Machine<G>, cpu: &mut G) -> Option<TbRef> {
+    let (pc, mmu_idx) = (cpu.pc(), cpu.fetch_mmu_idx());
+    let page = cpu.common_mut().tlb_lookup(pc, Access::Fetch, mmu_idx)?;
+    let cflags = machine.cflags();
+    let tb = find_block(machine, cpu, &key(cpu, page.ram?, cflags))?;
+    remember(cpu, tb);
+    Some(tb)
+}
+
+/// What a block at the CPU's pc is known by.
+pub(crate) fn key<G: GuestCpu>(cpu: &G, ram: PageRam, cflags: u32) -> Key {
+    let pc = cpu.pc();
+    let phys = u64::from(ram.index) << tcg::cpu_state::PAGE_BITS | pc & !tcg::cpu_state::PAGE_MASK;
+    Key {
+        phys,
+        pc,
+        flags: cpu.common().state.tb_flags(),
+        cflags,
+    }
+}
+
+/// The block for a key, if it is translated and its second page, if any, is still the same.
+pub(crate) fn find_block<G: GuestCpu>(
+    machine: &Machine<G>,
+    cpu: &mut G,
+    key: &Key,
+) -> Option<TbRef> {
+    machine.tbs.find(key, || {
+        let border = (key.pc | !tcg::cpu_state::PAGE_MASK).wrapping_add(1);
+        let mmu_idx = cpu.fetch_mmu_idx();
+        let page = cpu
+            .common_mut()
+            .tlb_lookup(border, Access::Fetch, mmu_idx)?;
+        page.ram.map(|ram| ram.index)
+    })
+}
+
+/// Enters a block for the CPU's pc into its jump cache.
+pub(crate) fn remember<G: GuestCpu>(cpu: &mut G, tb: TbRef) {
+    let pc = cpu.pc();
+    let state = &mut cpu.common_mut().state;
+    let flags_gen = state.flags_gen;
+    state.jump_cache[CpuState::jump_cache_index(pc)] = JumpCacheEntry {
+        pc,
+        flags_gen,
+        tb: tb.address(),
+        pad: 0,
+    };
+}
+
+/// The block that the jump cache has for the CPU's pc.
+pub(crate) fn recall<G: GuestCpu>(cpu: &G) -> Option<TbRef> {
+    let pc = cpu.pc();
+    let state = &cpu.common().state;
+    let entry = &state.jump_cache[CpuState::jump_cache_index(pc)];
+    let hit = entry.pc == pc && entry.flags_gen == state.flags_gen;
+    if hit {
+        TbRef::from_address(entry.tb)
+    } else {
+        None
+    }
+}

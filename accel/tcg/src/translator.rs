@@ -1,0 +1,325 @@
+//! From guest code in RAM to a block in the cache.
+//!
+//! A block lies in one guest page, except that an instruction which crosses into the next page
+//! makes a block of its own. So a block is found by the physical address of its start, and the
+//! second page of such a block is compared at lookup.
+
+use tcg::builder::Builder;
+use tcg::cpu_state::PAGE_MASK;
+use tcg::ir::{OpKind, OpVisitor, TbExit, Type};
+use tcg::tb::TB_CF_ACCEL_SHIFT;
+use tcg::{CompileOptions, CompiledBlock, Compiler};
+use util::log::Item;
+
+use crate::guest::{Access, GuestCpu, TranslateContext, TranslateEnd};
+use crate::ldst;
+use crate::machine::Machine;
+use crate::tb_cache::{CodeRange, InsertError, NewBlock};
+use crate::tb_hash::Key;
+use crate::tb_ref::TbRef;
+use crate::tlb::PageRam;
+
+/// Most guest instructions in a block.
+pub(crate) const TB_INSNS_MAX: u32 = 256;
+/// A block gets no further instruction once it has this many ops.
+const TB_OPS_MAX: usize = 1500;
+
+/// Bits of `cflags` that are the accelerator's: the most instructions (0 is no limit)...
+const COUNT_SHIFT: u32 = TB_CF_ACCEL_SHIFT;
+const COUNT_MASK: u32 = 0x1ff;
+/// ... and that the block always returns to the execution loop.
+pub(crate) const CF_NO_CHAIN: u32 = 1 << (TB_CF_ACCEL_SHIFT + 9);
+
+/// `cflags` of a block of at most `count` instructions.
+pub(crate) const fn count_flags(count: u32) -> u32 {
+    (count & COUNT_MASK) << COUNT_SHIFT
+}
+
+/// Why there is no block yet.
+pub(crate) enum Failure {
+    /// An exception is pending: the instruction cannot be fetched.
+    Fault,
+    /// This RAM page must be protected first (`TbCache::mark`).
+    Protect(u32),
+    /// The code buffer must be flushed first.
+    Full,
+}
+
+/// Where a block starts.
+#[derive(Clone, Copy)]
+pub(crate) struct Start {
+    pub(crate) key: Key,
+    pub(crate) ram: PageRam,
+    pub(crate) mmu_idx: usize,
+}
+
+/// What the guest's translator made, before compilation.
+struct Draft {
+    builder: Builder,
+    /// Of each instruction, how far behind the first.
+    offsets: Vec<u16>,
+    bytes: u16,
+    second: Option<PageRam>,
+}
+
+/// Pages whose `TbCache::begin` must be followed by `end`.
+struct Begun<'a, G> {
+    machine: &'a Machine<G>,
+    pages: [Option<(u32, u64)>; 2],
+}
+
+impl<G> Begun<'_, G> {
+    fn begin(&mut self, which: usize, page: u32) -> Result<(), Failure> {
+        let version = self
+            .machine
+            .tbs
+            .begin(page)
+            .map_err(|_| Failure::Protect(page))?;
+        self.pages[which] = Some((page, version));
+        Ok(())
+    }
+
+    fn versions(&self) -> [u64; 2] {
+        self.pages
+            .map(|page| page.map_or(0, |(_, version)| version))
+    }
+}
+
+impl<G> Drop for Begun<'_, G> {
+    fn drop(&mut self) {
+        for (page, _) in self.pages.iter().flatten() {
+            self.machine.tbs.end(*page);
+        }
+    }
+}
+
+/// Translates the block at `start` and enters it into the cache.
+pub(crate) fn generate<G: GuestCpu>(
+    machine: &Machine<G>,
+    compiler: &mut Compiler,
+    cpu: &mut G,
+    start: &Start,
+) -> Result<TbRef, Failure> {
+    loop {
+        let mut begun = Begun {
+            machine,
+            pages: [None; 2],
+        };
+        begun.begin(0, start.ram.index)?;
+        let (draft, compiled) = translate(machine, compiler, cpu, start, &mut begun)?;
+        let new = NewBlock {
+            key: start.key,
+            compiled,
+            ranges: ranges(start, &draft),
+            insn_offsets: draft.offsets,
+        };
+        match machine.tbs.insert(new, begun.versions()) {
+            Ok(tb) => return Ok(tb),
+            Err(InsertError::Full) => return Err(Failure::Full),
+            // Somebody stored to the code meanwhile: once more.
+            Err(InsertError::Stale) => drop(begun),
+        }
+    }
+}
+
+/// Which bytes of RAM the block was made from.
+fn ranges(start: &Start, draft: &Draft) -> [CodeRange; 2] {
+    let offset = (start.key.phys & !PAGE_MASK) as u16;
+    let end = offset + draft.bytes;
+    let first = CodeRange {
+        page: start.ram.index,
+        start: offset,
+        end: end.min(4096),
+    };
+    let second = draft.second.map(|ram| CodeRange {
+        page: ram.index,
+        start: 0,
+        end: end - 4096,
+    });
+    [first, second.unwrap_or(CodeRange::NONE)]
+}
+
+/// Translates with fewer and fewer instructions until the back end takes it.
+fn translate<G: GuestCpu>(
+    machine: &Machine<G>,
+    compiler: &mut Compiler,
+    cpu: &mut G,
+    start: &Start,
+    begun: &mut Begun<'_, G>,
+) -> Result<(Draft, CompiledBlock), Failure> {
+    let asked = start.key.cflags >> COUNT_SHIFT & COUNT_MASK;
+    let mut most = if asked == 0 {
+        TB_INSNS_MAX
+    } else {
+        asked.min(TB_INSNS_MAX)
+    };
+    loop {
+        let mut draft = draft(machine, cpu, start, most, begun)?;
+        let count = draft.offsets.len() as u32;
+        let options = CompileOptions {
+            pc_slot: machine.pc_slot,
+            icount: machine.counts().then_some(count),
+        };
+        log_draft(&draft, start, Item::Op, "OP");
+        let function = &mut draft.builder.function;
+        let compiled = compiler.compile(function, &machine.helpers, &options);
+        log_draft(&draft, start, Item::OpOpt, "OP after optimization");
+        match compiled {
+            Ok(compiled) => return Ok((draft, compiled)),
+            Err(error) => {
+                assert!(count > 1, "one instruction at {:#x}: {error}", start.key.pc);
+                most = count / 2;
+            }
+        }
+    }
+}
+
+/// One pass of the guest's translator.
+fn draft<G: GuestCpu>(
+    machine: &Machine<G>,
+    cpu: &mut G,
+    start: &Start,
+    most: u32,
+    begun: &mut Begun<'_, G>,
+) -> Result<Draft, Failure> {
+    let first = start.key.pc;
+    let builder = Builder::new(G::globals());
+    let mut draft = Draft {
+        builder,
+        offsets: Vec::new(),
+        bytes: 0,
+        second: None,
+    };
+    let log = util::log::enabled(Item::InAsm) && util::log::in_filter(first);
+    let mut text = String::new();
+    loop {
+        let pc = first.wrapping_add(draft.bytes.into());
+        let Some((insn, length)) = fetch(cpu, start, pc, &mut draft, begun)? else {
+            finish(machine, &mut draft, first, pc);
+            break;
+        };
+        if log {
+            text += &format!("{pc:#018x}:  {}\n", G::disassemble(pc, insn, length));
+        }
+        draft.offsets.push(draft.bytes);
+        draft.bytes += length as u16;
+        draft.builder.insn_start(Type::I64, pc, 0);
+        let end = cpu.translate_insn(
+            &mut TranslateContext {
+                builder: &mut draft.builder,
+                pc_first: first,
+                pc,
+                tb_flags: start.key.flags,
+                may_chain,
+                icount: machine.config.icount.is_some(),
+            },
+            insn,
+            length,
+        );
+        let next = first.wrapping_add(draft.bytes.into());
+        let full = draft.offsets.len() as u32 >= most
+            || draft.builder.function.ops.len() >= TB_OPS_MAX
+            || (next ^ first) & PAGE_MASK != 0;
+        match end {
+            TranslateEnd::NoReturn => break,
+            TranslateEnd::Next if !full => (),
+            TranslateEnd::Next | TranslateEnd::TooMany => {
+                finish(machine, &mut draft, first, next);
+                break;
+            }
+        }
+    }
+    if log {
+        util::log::write(format_args!("----------------\nIN:\n{text}\n"));
+    }
+    if start.key.cflags & CF_NO_CHAIN != 0 {
+        unchain(&mut draft.builder);
+    }
+    Ok(draft)
+}
+
+/// The instruction at `pc` and its length; `None` ends the block in front of it.
+fn fetch<G: GuestCpu>(
+    cpu: &mut G,
+    start: &Start,
+    pc: u64,
+    draft: &mut Draft,
+    begun: &mut Begun<'_, G>,
+) -> Result<Option<(u64, usize)>, Failure> {
+    let (mut bytes, here) = start.ram.host.fetch(pc);
+    let fits = |length: &usize| *length <= here;
+    if let Some(length) = G::insn_length(&bytes[..here]).filter(fits) {
+        return Ok(Some((cut(bytes, length), length)));
+    }
+    if draft.bytes != 0 {
+        return Ok(None);
+    }
+    let border = (pc & PAGE_MASK).wrapping_add(!PAGE_MASK + 1);
+    let ram = fetch_page(cpu, border, start.mmu_idx)?.0;
+    if begun.pages[1].is_none() {
+        begun.begin(1, ram.index)?;
+    }
+    let (more, _) = ram.host.fetch(border);
+    bytes[here..].copy_from_slice(&more[..8 - here]);
+    let length = G::insn_length(&bytes).unwrap_or(8).min(8);
+    draft.second = Some(ram);
+    Ok(Some((cut(bytes, length), length)))
+}
+
+fn cut(bytes: [u8; 8], length: usize) -> u64 {
+    let unused = 64 - 8 * length.clamp(1, 8) as u32;
+    u64::from_le_bytes(bytes) << unused >> unused
+}
+
+/// RAM behind a page that may be executed, and whether the permission is for this time only.
+pub(crate) fn fetch_page<G: GuestCpu>(
+    cpu: &mut G,
+    pc: u64,
+    mmu_idx: usize,
+) -> Result<(PageRam, bool), Failure> {
+    let page = ldst::translate(cpu, pc, Access::Fetch, mmu_idx).map_err(|_| Failure::Fault)?;
+    match page.ram {
+        Some(ram) => Ok((ram, page.is_once())),
+        None => {
+            // Nothing runs code out of device registers.
+            cpu.raise_bus_error(include::VirtAddr(pc), Access::Fetch);
+            Err(Failure::Fault)
+        }
+    }
+}
+
+fn may_chain(pc_first: u64, dest: u64) -> bool {
+    (pc_first ^ dest) & PAGE_MASK == 0
+}
+
+/// Ends a block that goes on at `next`.
+fn finish<G>(machine: &Machine<G>, draft: &mut Draft, first: u64, next: u64) {
+    let builder = &mut draft.builder;
+    let chain = may_chain(first, next);
+    if chain {
+        builder.goto_tb(Type::I64, 0);
+    }
+    let pc = builder.constant(Type::I64, next);
+    builder.mov(Type::I64, machine.pc_temp, pc);
+    match chain {
+        true => builder.exit_tb(Type::I64, TbExit::Slot(0)),
+        false => builder.goto_ptr(Type::I64),
+    }
+}
+
+/// Makes all ways out of the block lead to the execution loop.
+fn unchain(builder: &mut Builder) {
+    let ops = &mut builder.function.ops;
+    ops.retain(|op| !matches!(op.kind, OpKind::GotoTb { .. }));
+    for op in ops {
+        if matches!(op.kind, OpKind::GotoPtr {}) {
+            op.kind = OpKind::ExitTb { exit: TbExit::Main };
+        }
+    }
+}
+
+fn log_draft(draft: &Draft, start: &Start, item: Item, title: &str) {
+    if util::log::enabled(item) && util::log::in_filter(start.key.pc) {
+        util::log::write(format_args!("{title}:\n{:?}\n", draft.builder.function));
+    }
+}

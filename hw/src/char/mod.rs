@@ -1,0 +1,2 @@
+//! Character devices.
+pub mod serial;

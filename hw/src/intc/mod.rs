@@ -1,0 +1,3 @@
+//! Interrupt controllers.
+pub mod riscv_aclint;
+pub mod sifive_plic;

@@ -1,0 +1,2 @@
+//! Small devices.
+pub mod sifive_test;

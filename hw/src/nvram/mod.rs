@@ -1,0 +1,2 @@
+//! Configuration memories.
+pub mod fw_cfg;

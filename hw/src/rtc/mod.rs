@@ -1,0 +1,2 @@
+//! Real-time clocks.
+pub mod goldfish_rtc;

@@ -1,0 +1,139 @@
+//! Functional tests: boots Debian's kernel on an emulator and looks at it as a user would.
+//!
+//! `functional --emulator 'CMD ...' --guest DIR [--oracle 'CMD ...'] [--slow FACTOR] [NAME ...]`
+//! runs the tests of `boots.rs`, `compare.rs` and `bad_input.rs` (those whose names contain one of
+//! NAME), prints a line for each and `N passed, N failed` at the end.
+
+mod bad_input;
+mod boots;
+mod compare;
+mod session;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use session::{Outcome, Session};
+
+/// What is tested, and with which guest.
+pub struct Setup {
+    pub emulator: Vec<String>,
+    pub oracle: Option<Vec<String>>,
+    pub guest: PathBuf,
+    /// Time limits are multiplied by this.
+    pub slow: u64,
+}
+
+impl Setup {
+    /// A file of the guest.
+    pub fn file(&self, name: &str) -> String {
+        self.guest.join(name).to_string_lossy().into_owned()
+    }
+
+    /// A time limit.
+    pub fn seconds(&self, seconds: u64) -> Duration {
+        Duration::from_secs(seconds * self.slow)
+    }
+
+    /// Options that boot the guest, with `extra` ones.
+    pub fn boot_args(&self, extra: &[&str]) -> Vec<String> {
+        let mut args: Vec<String> = vec!["-M".into(), "virt".into(), "-nographic".into()];
+        for (option, file) in [
+            ("-bios", "fw_dynamic.bin"),
+            ("-kernel", "Image"),
+            ("-initrd", "initrd.cpio.gz"),
+        ] {
+            args.extend([option.into(), self.file(file)]);
+        }
+        args.extend(extra.iter().map(|arg| arg.to_string()));
+        if !extra.contains(&"-append") {
+            args.extend(["-append".into(), "console=ttyS0".into()]);
+        }
+        if !extra.contains(&"-m") {
+            args.extend(["-m".into(), "512M".into()]);
+        }
+        args
+    }
+
+    /// Boots to the shell's prompt.
+    pub fn boot(&self, extra: &[&str]) -> Outcome<Session> {
+        self.boot_on(&self.emulator, extra)
+    }
+
+    /// Boots `command` to the shell's prompt.
+    pub fn boot_on(&self, command: &[String], extra: &[&str]) -> Outcome<Session> {
+        let mut session = Session::start(command, &self.boot_args(extra))?;
+        session.expect("Tinamou guest ready", self.seconds(120))?;
+        session.expect("# ", self.seconds(20))?;
+        Ok(session)
+    }
+}
+
+type Test = (&'static str, fn(&Setup) -> Outcome<()>);
+
+fn parse_args() -> Result<(Setup, Vec<String>), String> {
+    let mut setup = Setup {
+        emulator: Vec::new(),
+        oracle: None,
+        guest: "build/guest".into(),
+        slow: 1,
+    };
+    let mut names = Vec::new();
+    let mut args = std::env::args().skip(1);
+    while let Some(arg) = args.next() {
+        let mut value = || args.next().ok_or_else(|| format!("{arg} needs a value"));
+        let words = |text: String| text.split_whitespace().map(str::to_string).collect();
+        match arg.as_str() {
+            "--emulator" => setup.emulator = words(value()?),
+            "--oracle" => setup.oracle = Some(words(value()?)),
+            "--guest" => setup.guest = value()?.into(),
+            "--slow" => setup.slow = value()?.parse().map_err(|_| "--slow needs a number")?,
+            _ if arg.starts_with('-') => return Err(format!("unknown option {arg}")),
+            _ => names.push(arg),
+        }
+    }
+    if setup.emulator.is_empty() {
+        Err("--emulator 'CMD ...' is needed".into())
+    } else {
+        Ok((setup, names))
+    }
+}
+
+fn main() -> ExitCode {
+    let (setup, names) = match parse_args() {
+        Ok(parsed) => parsed,
+        Err(message) => {
+            eprintln!("functional: {message}");
+            return ExitCode::from(2);
+        }
+    };
+    let (mut passed, mut failed) = (0, 0);
+    let tests = boots::TESTS
+        .iter()
+        .chain(bad_input::TESTS)
+        .chain(compare::TESTS);
+    for (name, test) in tests {
+        if !names.is_empty() && !names.iter().any(|wanted| name.contains(wanted.as_str())) {
+            continue;
+        }
+        let start = Instant::now();
+        let outcome = test(&setup);
+        let seconds = start.elapsed().as_secs_f64();
+        match outcome {
+            Ok(()) => {
+                passed += 1;
+                println!("ok   {name} ({seconds:.1} s)");
+            }
+            Err(failure) => {
+                failed += 1;
+                println!("FAIL {name} ({seconds:.1} s): {failure}");
+            }
+        }
+    }
+    println!("functional: {passed} passed, {failed} failed");
+    if failed == 0 && passed > 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}

@@ -1,0 +1,300 @@
+//! The test program: raw M-mode code for `-bios`, loaded and started at 0x8000_0000.
+//!
+//! It runs each sequence from prepared registers and memory, then prints one line: the digest of
+//! all registers, `fcsr`, the trap taken if any, and the scratch memory (or, in a dump, all of
+//! those, a line each). After the last it powers off through the test finisher.
+
+use crate::asm::{Asm, Label};
+use crate::random::Random;
+use crate::sequence::{BASES, Generator, SCRATCH_BYTES};
+
+const UART: u32 = 0x1000_0000;
+const FINISHER: u32 = 0x10_0000;
+const FINISHER_PASS: i32 = 0x5555;
+
+const MSTATUS: u32 = 0x300;
+const MTVEC: u32 = 0x305;
+const MSCRATCH: u32 = 0x340;
+const MEPC: u32 = 0x341;
+const MCAUSE: u32 = 0x342;
+const MTVAL: u32 = 0x343;
+const FCSR: u32 = 0x003;
+
+/// Layout of a register block, in bytes: x0..x31, f0..f31, fcsr, mcause, mtval, mepc.
+const F0: i32 = 256;
+const FCSR_AT: i32 = 512;
+const MCAUSE_AT: i32 = 520;
+const MTVAL_AT: i32 = 528;
+const MEPC_AT: i32 = 536;
+const BLOCK_BYTES: i32 = 544;
+/// Words of a block that are compared (x31 and all others survive through mscratch).
+const BLOCK_WORDS: i32 = BLOCK_BYTES / 8;
+
+/// What a batch is made of.
+#[derive(Clone)]
+pub struct Batch<'a> {
+    pub generator: &'a Generator,
+    pub seed: u64,
+    /// Sequences `first..first + count` of the seed.
+    pub first: u64,
+    pub count: u64,
+    /// Instructions a sequence.
+    pub length: usize,
+    /// Print everything instead of digests.
+    pub dump: bool,
+}
+
+struct Program {
+    asm: Asm,
+    save: Label,
+    scratch: Label,
+    template: Label,
+    finish_sequence: Label,
+    trap: Label,
+    print_word: Label,
+}
+
+/// What belongs to one sequence.
+struct Parts {
+    registers: Vec<u64>,
+    code: Vec<u8>,
+}
+
+fn parts(batch: &Batch<'_>, index: u64) -> Parts {
+    let seed = batch.seed.wrapping_mul(0x1_0000_0001).wrapping_add(index);
+    let mut random = Random::new(seed);
+    let mut registers: Vec<u64> = (0..32).map(|_| random.integer()).collect();
+    registers.extend((0..32).map(|_| random.float()));
+    registers.push(random.below(5) << 5 | random.below(32));
+    let code = batch.generator.sequence(&mut random, batch.length);
+    Parts { registers, code }
+}
+
+/// The machine code of one sequence, as bytes (for reports).
+pub fn sequence_code(batch: &Batch<'_>, index: u64) -> Vec<u8> {
+    parts(batch, index).code
+}
+
+/// The whole program.
+pub fn build(batch: &Batch<'_>) -> Vec<u8> {
+    let mut asm = Asm::default();
+    let mut labels = || asm.label();
+    let (save, scratch, template) = (labels(), labels(), labels());
+    let (finish_sequence, trap, print_word) = (labels(), labels(), labels());
+    let mut p = Program {
+        asm,
+        save,
+        scratch,
+        template,
+        finish_sequence,
+        trap,
+        print_word,
+    };
+    let end = p.asm.label();
+    p.start();
+    for index in batch.first..batch.first + batch.count {
+        p.sequence(&parts(batch, index));
+    }
+    p.asm.jal(0, end);
+    p.trap_handler();
+    p.finish_sequence(batch.dump);
+    p.print_word();
+    p.asm.place(end);
+    p.power_off();
+    p.data();
+    p.asm.finish()
+}
+
+impl Program {
+    fn start(&mut self) {
+        let a = &mut self.asm;
+        a.la(5, self.trap);
+        a.csrrw(0, MTVEC, 5);
+        a.li(5, 0x6000); // mstatus.FS
+        a.csrrs(0, MSTATUS, 5);
+    }
+
+    /// Prepares memory and registers from the block that follows the code, runs, reports.
+    fn sequence(&mut self, parts: &Parts) {
+        let block = self.asm.label();
+        let next = self.asm.label();
+        self.fill_scratch();
+        let a = &mut self.asm;
+        a.la(31, self.save);
+        a.csrrw(0, MSCRATCH, 31);
+        a.la(30, next);
+        a.sd(30, 31, BLOCK_BYTES); // where to go on
+        a.la(31, block);
+        a.ld(30, 31, FCSR_AT);
+        a.csrrw(0, FCSR, 30);
+        for f in 0..32 {
+            a.fld(f, 31, F0 + 8 * f as i32);
+        }
+        for x in 1..32 {
+            a.ld(x, 31, 8 * x as i32);
+        }
+        for base in BASES {
+            a.la(base, self.scratch);
+            a.addi(base, base, 2040);
+        }
+        a.fence_i();
+        a.code.extend_from_slice(&parts.code);
+        if a.here() % 4 != 0 {
+            a.half(1); // c.nop
+        }
+        a.csrrw(31, MSCRATCH, 31);
+        for csr_word in [MCAUSE_AT, MTVAL_AT, MEPC_AT] {
+            a.sd(0, 31, csr_word);
+        }
+        a.jal(0, self.finish_sequence);
+        a.align(8);
+        a.place(block);
+        for value in &parts.registers {
+            a.code.extend_from_slice(&value.to_le_bytes());
+        }
+        a.place(next);
+    }
+
+    /// Copies the template over the scratch memory.
+    fn fill_scratch(&mut self) {
+        let a = &mut self.asm;
+        let again = a.label();
+        a.la(5, self.template);
+        a.la(6, self.scratch);
+        a.addi(7, 0, (SCRATCH_BYTES / 8) as i32);
+        a.place(again);
+        a.ld(28, 5, 0);
+        a.sd(28, 6, 0);
+        a.addi(5, 5, 8);
+        a.addi(6, 6, 8);
+        a.addi(7, 7, -1);
+        a.branch(1, 7, 0, again);
+    }
+
+    /// Saves what the trap says. x31 and mscratch are swapped afterwards, as in a normal end.
+    fn trap_handler(&mut self) {
+        let a = &mut self.asm;
+        a.align(4);
+        a.place(self.trap);
+        a.csrrw(31, MSCRATCH, 31);
+        a.sd(30, 31, BLOCK_BYTES + 8);
+        for (csr, at) in [(MCAUSE, MCAUSE_AT), (MTVAL, MTVAL_AT), (MEPC, MEPC_AT)] {
+            a.csrrs(30, csr, 0);
+            a.sd(30, 31, at);
+        }
+        a.ld(30, 31, BLOCK_BYTES + 8);
+        a.jal(0, self.finish_sequence);
+    }
+
+    /// With x31 = the save block and the guest's x31 in mscratch.
+    fn finish_sequence(&mut self, dump: bool) {
+        let a = &mut self.asm;
+        a.place(self.finish_sequence);
+        for x in 1..31 {
+            a.sd(x, 31, 8 * x as i32);
+        }
+        a.csrrs(30, MSCRATCH, 0);
+        a.sd(30, 31, 8 * 31);
+        for f in 0..32 {
+            a.fsd(f, 31, F0 + 8 * f as i32);
+        }
+        a.csrrs(30, FCSR, 0);
+        a.sd(30, 31, FCSR_AT);
+        a.addi(10, 0, 0);
+        self.visit(self.save, BLOCK_WORDS, dump);
+        self.visit(self.scratch, (SCRATCH_BYTES / 8) as i32, dump);
+        if !dump {
+            self.asm.jal(1, self.print_word);
+        }
+        let a = &mut self.asm;
+        a.la(31, self.save);
+        a.ld(30, 31, BLOCK_BYTES);
+        a.jalr(0, 30);
+    }
+
+    /// Digests `words` double words into x10, or prints each.
+    fn visit(&mut self, from: Label, words: i32, dump: bool) {
+        let a = &mut self.asm;
+        let again = a.label();
+        a.la(20, from);
+        a.addi(21, 0, words);
+        a.li(22, 0x0100_01b3);
+        a.place(again);
+        a.ld(23, 20, 0);
+        if dump {
+            a.addi(10, 23, 0);
+            a.jal(1, self.print_word);
+        } else {
+            a.xor(10, 10, 23);
+            a.mul(10, 10, 22);
+            a.srli(24, 10, 29);
+            a.xor(10, 10, 24);
+        }
+        let a = &mut self.asm;
+        a.addi(20, 20, 8);
+        a.addi(21, 21, -1);
+        a.branch(1, 21, 0, again);
+    }
+
+    /// Prints x10 as 16 hexadecimal digits and a newline; uses x11 to x14.
+    fn print_word(&mut self) {
+        let a = &mut self.asm;
+        let (again, digit) = (a.label(), a.label());
+        a.place(self.print_word);
+        a.li_u32(11, UART);
+        a.addi(12, 0, 64);
+        a.place(again);
+        a.addi(12, 12, -4);
+        a.word(0x00c5_56b3); // srl x13, x10, x12
+        a.andi(13, 13, 15);
+        a.addi(13, 13, 48);
+        a.addi(14, 0, 58);
+        a.branch(6, 13, 14, digit);
+        a.addi(13, 13, 39);
+        a.place(digit);
+        a.sb(13, 11, 0);
+        a.branch(1, 12, 0, again);
+        a.addi(13, 0, 10);
+        a.sb(13, 11, 0);
+        a.jalr(0, 1);
+    }
+
+    fn power_off(&mut self) {
+        let a = &mut self.asm;
+        let stay = a.label();
+        a.li(5, FINISHER as i32);
+        a.li(6, FINISHER_PASS);
+        a.sw(6, 5, 0);
+        a.place(stay);
+        a.jal(0, stay);
+    }
+
+    fn data(&mut self) {
+        let a = &mut self.asm;
+        a.align(64);
+        a.place(self.save);
+        a.code.resize(a.code.len() + BLOCK_BYTES as usize + 16, 0);
+        a.align(4096);
+        a.place(self.template);
+        let mut random = Random::new(1);
+        for _ in 0..SCRATCH_BYTES / 8 {
+            let word = random.float();
+            a.code.extend_from_slice(&word.to_le_bytes());
+        }
+        a.place(self.scratch);
+        a.code.resize(a.code.len() + SCRATCH_BYTES, 0);
+    }
+}
+
+/// Name of line `index` of a dump.
+pub fn dump_line_name(index: usize) -> String {
+    match index {
+        0..=31 => format!("x{index}"),
+        32..=63 => format!("f{}", index - 32),
+        64 => "fcsr".into(),
+        65 => "mcause".into(),
+        66 => "mtval".into(),
+        67 => "mepc".into(),
+        _ => format!("memory {:#x}", (index - BLOCK_WORDS as usize) * 8),
+    }
+}

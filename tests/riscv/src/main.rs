@@ -1,0 +1,277 @@
+//! Differential test: random instruction sequences on native QEMU and on Tinamou.
+//!
+//! Both run the same M-mode program on their `virt` machine; every sequence prints a digest of all
+//! registers, `fcsr`, the trap and memory. Where two digests differ, the sequence is run alone with
+//! everything printed. See `docs/testing.md` for the commands.
+
+mod asm;
+mod image;
+mod random;
+mod sequence;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use image::Batch;
+use sequence::{GROUP_NAMES, Generator};
+
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error("{0}: {1}")]
+    Run(String, std::io::Error),
+    #[error("{0} did not finish a batch in {1} s (seed {2}, sequences from {3})")]
+    Hang(String, u64, u64, u64),
+    #[error("{0}: {1} lines instead of {2} (seed {3}, sequences from {4}); stderr: {5}")]
+    Lines(String, usize, usize, u64, u64, String),
+    #[error("{0}")]
+    Usage(String),
+}
+
+/// The command line.
+struct Config {
+    oracle: Vec<String>,
+    tested: Vec<String>,
+    oracle_cpu: String,
+    tested_cpu: String,
+    group: String,
+    seed: u64,
+    first: u64,
+    count: u64,
+    batch: u64,
+    length: usize,
+}
+
+const USAGE: &str = "difftest --oracle 'CMD ...' --tested 'CMD ...' [--cpu MODEL] \
+[--oracle-cpu MODEL] [--group GROUP] [--seed N] [--first N] [--count N] [--batch N] [--length N]";
+/// QEMU's model with just what Tinamou's `max` has.
+const ORACLE_CPU: &str = "rv64,h=off,zacas=on,zabha=on,zicond=on,zfh=on,zcb=on,zbkb=on,\
+zimop=on,zcmop=on,svinval=on,svnapot=on,svpbmt=on,smstateen=on,sscofpmf=on";
+const LIMIT: Duration = Duration::from_secs(120);
+
+fn parse_args() -> Result<Config, Error> {
+    let mut config = Config {
+        oracle: vec!["qemu-system-riscv64".into()],
+        tested: Vec::new(),
+        oracle_cpu: ORACLE_CPU.into(),
+        tested_cpu: "max".into(),
+        group: "all".into(),
+        seed: 1,
+        first: 0,
+        count: 1000,
+        batch: 500,
+        length: 30,
+    };
+    let mut args = std::env::args().skip(1);
+    while let Some(name) = args.next() {
+        let value = args
+            .next()
+            .ok_or_else(|| Error::Usage(format!("{name}: {USAGE}")))?;
+        let words = || value.split_whitespace().map(str::to_string).collect();
+        let number = || {
+            value
+                .parse::<u64>()
+                .map_err(|_| Error::Usage(format!("{name} {value}")))
+        };
+        match name.as_str() {
+            "--oracle" => config.oracle = words(),
+            "--tested" => config.tested = words(),
+            "--cpu" => config.tested_cpu = value,
+            "--oracle-cpu" => config.oracle_cpu = value,
+            "--group" => config.group = value,
+            "--seed" => config.seed = number()?,
+            "--first" => config.first = number()?,
+            "--count" => config.count = number()?,
+            "--batch" => config.batch = number()?.clamp(1, 500),
+            "--length" => config.length = number()?.clamp(1, 60) as usize,
+            _ => return Err(Error::Usage(format!("{name}: {USAGE}"))),
+        }
+    }
+    if config.tested.is_empty() {
+        return Err(Error::Usage(USAGE.into()));
+    }
+    Ok(config)
+}
+
+/// Runs `program` on one emulator and returns the lines it printed.
+fn run(
+    command: &[String],
+    cpu: &str,
+    program: &Path,
+    batch: &Batch<'_>,
+    lines: usize,
+) -> Result<Vec<String>, Error> {
+    let name = command[0].clone();
+    let out = program.with_extension("out");
+    let err = program.with_extension("err");
+    let create = |path: &Path| std::fs::File::create(path).map_err(|e| Error::Run(name.clone(), e));
+    let mut child = Command::new(&command[0])
+        .args(&command[1..])
+        .args([
+            "-M", "virt", "-m", "64M", "-display", "none", "-monitor", "none",
+        ])
+        .args(["-serial", "stdio", "-cpu", cpu, "-bios"])
+        .arg(program)
+        .stdin(Stdio::null())
+        .stdout(create(&out)?)
+        .stderr(create(&err)?)
+        .spawn()
+        .map_err(|e| Error::Run(name.clone(), e))?;
+    let start = Instant::now();
+    while child
+        .try_wait()
+        .map_err(|e| Error::Run(name.clone(), e))?
+        .is_none()
+    {
+        if start.elapsed() > LIMIT {
+            let _ = child.kill();
+            let _ = child.wait();
+            return Err(Error::Hang(name, LIMIT.as_secs(), batch.seed, batch.first));
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let text = std::fs::read_to_string(&out).map_err(|e| Error::Run(name.clone(), e))?;
+    let got: Vec<String> = text.lines().map(|line| line.trim().to_string()).collect();
+    if got.len() != lines {
+        let stderr = std::fs::read_to_string(&err).unwrap_or_default();
+        return Err(Error::Lines(
+            name,
+            got.len(),
+            lines,
+            batch.seed,
+            batch.first,
+            stderr,
+        ));
+    }
+    Ok(got)
+}
+
+/// Lines of a full dump.
+const DUMP_LINES: usize = 68 + sequence::SCRATCH_BYTES / 8;
+
+/// Runs one sequence alone and says what differs.
+fn explain(config: &Config, batch: &Batch<'_>, index: u64, folder: &Path) -> Result<(), Error> {
+    let single = Batch {
+        first: index,
+        count: 1,
+        dump: true,
+        ..batch.clone()
+    };
+    let program = folder.join("single.bin");
+    let image = image::build(&single);
+    std::fs::write(&program, image).map_err(|e| Error::Run("single.bin".into(), e))?;
+    let want = run(
+        &config.oracle,
+        &config.oracle_cpu,
+        &program,
+        &single,
+        DUMP_LINES,
+    )?;
+    let got = run(
+        &config.tested,
+        &config.tested_cpu,
+        &program,
+        &single,
+        DUMP_LINES,
+    )?;
+    let code = image::sequence_code(&single, index);
+    let hex: Vec<String> = code.iter().map(|byte| format!("{byte:02x}")).collect();
+    println!(
+        "sequence {index} of seed {} differs; code: {}",
+        batch.seed,
+        hex.join("")
+    );
+    for (line, (want, got)) in want
+        .iter()
+        .zip(&got)
+        .enumerate()
+        .filter(|(_, (w, g))| w != g)
+    {
+        println!(
+            "  {}: oracle {want}, tested {got}",
+            image::dump_line_name(line)
+        );
+    }
+    if want == got {
+        println!("  ... but not when run alone: state leaks from one sequence to the next");
+    }
+    Ok(())
+}
+
+/// Compares one batch; returns the numbers of sequences that differ.
+fn compare(config: &Config, batch: &Batch<'_>, folder: &Path) -> Result<Vec<u64>, Error> {
+    let program = folder.join("batch.bin");
+    std::fs::write(&program, image::build(batch)).map_err(|e| Error::Run("batch.bin".into(), e))?;
+    let lines = batch.count as usize;
+    let want = run(&config.oracle, &config.oracle_cpu, &program, batch, lines)?;
+    let got = run(&config.tested, &config.tested_cpu, &program, batch, lines)?;
+    let differing = want
+        .iter()
+        .zip(&got)
+        .enumerate()
+        .filter(|(_, (w, g))| w != g);
+    Ok(differing.map(|(i, _)| batch.first + i as u64).collect())
+}
+
+fn work(config: &Config) -> Result<u64, Error> {
+    let generator = Generator::new(&config.group);
+    if generator.is_empty() {
+        let groups = GROUP_NAMES.join(", ");
+        let message = format!(
+            "--group {}: take {groups} or an instruction's name",
+            config.group
+        );
+        return Err(Error::Usage(message));
+    }
+    let folder = work_folder()?;
+    let (mut failures, mut done) = (0, 0);
+    while done < config.count {
+        let count = config.batch.min(config.count - done);
+        let first = config.first + done;
+        let (seed, length) = (config.seed, config.length);
+        let batch = Batch {
+            generator: &generator,
+            seed,
+            first,
+            count,
+            length,
+            dump: false,
+        };
+        let differing = compare(config, &batch, &folder)?;
+        for index in differing.iter().take(5) {
+            explain(config, &batch, *index, &folder)?;
+        }
+        failures += differing.len() as u64;
+        done += count;
+        eprintln!(
+            "difftest {}: {done}/{} sequences, {failures} differ",
+            config.group, config.count
+        );
+        if failures >= 20 {
+            break;
+        }
+    }
+    let _ = std::fs::remove_dir_all(&folder);
+    println!(
+        "difftest {}: seed {}, {done} sequences, {failures} differ",
+        config.group, config.seed
+    );
+    Ok(failures)
+}
+
+fn work_folder() -> Result<PathBuf, Error> {
+    let folder = std::env::temp_dir().join(format!("tinamou-difftest-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).map_err(|e| Error::Run(folder.display().to_string(), e))?;
+    Ok(folder)
+}
+
+fn main() -> ExitCode {
+    match parse_args().and_then(|config| work(&config)) {
+        Ok(0) => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("difftest: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
