@@ -65,7 +65,14 @@ fn kinds() -> Vec<OpKind> {
     for cond in CONDS {
         all.push(OpKind::Setcond { d, a, b, cond });
         all.push(OpKind::Negsetcond { d, a, b, cond });
-        all.push(OpKind::Movcond { d, a, b, t: Temp(2), f: Temp(3), cond });
+        all.push(OpKind::Movcond {
+            d,
+            a,
+            b,
+            t: Temp(2),
+            f: Temp(3),
+            cond,
+        });
     }
     all.extend([
         OpKind::Mov { d, a },
@@ -75,15 +82,53 @@ fn kinds() -> Vec<OpKind> {
         OpKind::Bswap16 { d, a },
         OpKind::Bswap32 { d, a },
         OpKind::Bswap64 { d, a },
-        OpKind::Add2 { dl: D, dh: E, al: a, ah: b, bl: Temp(2), bh: Temp(3) },
-        OpKind::Sub2 { dl: D, dh: E, al: a, ah: b, bl: Temp(2), bh: Temp(3) },
+        OpKind::Add2 {
+            dl: D,
+            dh: E,
+            al: a,
+            ah: b,
+            bl: Temp(2),
+            bh: Temp(3),
+        },
+        OpKind::Sub2 {
+            dl: D,
+            dh: E,
+            al: a,
+            ah: b,
+            bl: Temp(2),
+            bh: Temp(3),
+        },
         OpKind::Mulu2 { dl: D, dh: E, a, b },
         OpKind::Muls2 { dl: D, dh: E, a, b },
         // Temp 2 is 1, temp 3 is 0.
-        OpKind::Addc { d: D, co: E, a, b, ci: Temp(2) },
-        OpKind::Addc { d: D, co: E, a, b, ci: Temp(3) },
-        OpKind::Subb { d: D, bo: E, a, b, bi: Temp(2) },
-        OpKind::Subb { d: D, bo: E, a, b, bi: Temp(3) },
+        OpKind::Addc {
+            d: D,
+            co: E,
+            a,
+            b,
+            ci: Temp(2),
+        },
+        OpKind::Addc {
+            d: D,
+            co: E,
+            a,
+            b,
+            ci: Temp(3),
+        },
+        OpKind::Subb {
+            d: D,
+            bo: E,
+            a,
+            b,
+            bi: Temp(2),
+        },
+        OpKind::Subb {
+            d: D,
+            bo: E,
+            a,
+            b,
+            bi: Temp(3),
+        },
     ]);
     all
 }
@@ -108,7 +153,13 @@ fn fields(ty: Type) -> Vec<OpKind> {
 }
 
 fn table(ty: Type) -> Vec<GlobalInfo> {
-    (0..6).map(|slot| GlobalInfo { name: "g", slot, ty }).collect()
+    (0..6)
+        .map(|slot| GlobalInfo {
+            name: "g",
+            slot,
+            ty,
+        })
+        .collect()
 }
 
 /// The function `op; exit`, with some inputs replaced by constants.
@@ -137,7 +188,10 @@ impl Machine {
         self.env.state.slots[..4].copy_from_slice(&values);
         // SAFETY: nothing runs, no address is kept.
         unsafe { self.buffer.reset() };
-        let tb = self.buffer.push(block, &BlockInfo::default()).expect("room");
+        let tb = self
+            .buffer
+            .push(block, &BlockInfo::default())
+            .expect("room");
         // SAFETY: the block was made for this environment.
         let exit = unsafe { tci::exec(&mut self.env, tb.as_ptr()) };
         assert_eq!(exit, Exit::Main);
@@ -146,10 +200,14 @@ impl Machine {
 
     fn check(&mut self, kind: OpKind, ty: Type, constants: [Option<u64>; 2]) {
         let function = function(kind, ty, constants);
-        let plain =
-            CodeGenerator::default().generate(&function, &[], &OPTIONS).expect("it is small");
+        let plain = CodeGenerator::default()
+            .generate(&function, &[], &OPTIONS)
+            .expect("it is small");
         let mut optimized = function.clone();
-        let block = self.compiler.compile(&mut optimized, &[], &OPTIONS).expect("it is small");
+        let block = self
+            .compiler
+            .compile(&mut optimized, &[], &OPTIONS)
+            .expect("it is small");
         let mut outputs = 0;
         let mut op = kind;
         op.outputs(|_| outputs += 1);
@@ -179,7 +237,11 @@ impl Machine {
 
 fn machine() -> Machine {
     let buffer = CodeBuffer::new(1 << 20).expect("memory");
-    Machine { env: Env::new(), buffer, compiler: Compiler::default() }
+    Machine {
+        env: Env::new(),
+        buffer,
+        compiler: Compiler::default(),
+    }
 }
 
 #[test]
@@ -216,15 +278,26 @@ fn changes_of_width() {
         (Builder::extu, Type::I64, |a| a as u32 as u64),
     ];
     for (method, to, expected) in cases {
-        let from = if to == Type::I32 { Type::I64 } else { Type::I32 };
+        let from = if to == Type::I32 {
+            Type::I64
+        } else {
+            Type::I32
+        };
         let mut table = table(from);
         table[4].ty = to;
         let mut b = Builder::new(&table);
         method(&mut b, to, D, Temp(0));
         b.exit_tb(Type::I64, TbExit::Main);
-        let block = machine.compiler.compile(&mut b.function, &[], &OPTIONS).expect("small");
+        let block = machine
+            .compiler
+            .compile(&mut b.function, &[], &OPTIONS)
+            .expect("small");
         for a in CORNERS {
-            let a = if from == Type::I32 { a & 0xffff_ffff } else { a };
+            let a = if from == Type::I32 {
+                a & 0xffff_ffff
+            } else {
+                a
+            };
             assert_eq!(machine.run(&block, [a, 0, 0, 0])[0], expected(a));
         }
     }
@@ -263,6 +336,12 @@ fn odd_cases() {
     check(kind!(Ctz), Type::I32, 0, 32, 32);
     check(kind!(Mulsh), Type::I64, min, min, 1 << 62);
     check(kind!(Mulsuh), Type::I64, !0, !0, !0);
-    check(kind!(Mulsuh), Type::I32, 0xffff_ffff, 0xffff_ffff, 0xffff_ffff);
+    check(
+        kind!(Mulsuh),
+        Type::I32,
+        0xffff_ffff,
+        0xffff_ffff,
+        0xffff_ffff,
+    );
     check(kind!(Muluh), Type::I64, !0, !0, !0 - 1);
 }

@@ -194,6 +194,8 @@ macro_rules! for_each_bytecode {
                 GotoTb goto_tb;         // exit d, if it is linked
                 Budget budget;          // -icount: takes imm off, at the start of a block
                 GotoPtr goto_ptr;       // pc is in slot a
+                GotoPtrAnd goto_ptr_and; // pc is d <- a & imm
+                GotoPtrImm goto_ptr_imm; // pc is d <- imm
                 ExitSlot exit_slot;     // exit d
                 ExitMain exit_main;
                 ExitException exit_exception;

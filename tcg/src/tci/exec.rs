@@ -675,11 +675,11 @@ impl<E: ExecEnv> Machine<'_, E> {
         }
     }
 
+    /// To the block for `pc`, which is in the pc global too.
     #[inline(always)]
-    unsafe fn goto_ptr(&mut self, w: Insn) -> Option<Exit> {
+    unsafe fn go_to(&mut self, pc: u64) -> Option<Exit> {
         // SAFETY: the state; what the jump cache holds for its current generation is valid.
         unsafe {
-            let pc = self.get(w.a());
             let cache = (&raw const (*self.state).jump_cache).cast::<JumpCacheEntry>();
             let entry = &*cache.add(CpuState::jump_cache_index(pc));
             let target = if entry.pc == pc && entry.flags_gen == (*self.state).flags_gen {
@@ -693,6 +693,32 @@ impl<E: ExecEnv> Machine<'_, E> {
             self.enter(target);
             self.exit_requested()
                 .then_some(Exit::Request { tb: self.tb })
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn goto_ptr(&mut self, w: Insn) -> Option<Exit> {
+        // SAFETY: a slot.
+        unsafe { self.go_to(self.get(w.a())) }
+    }
+
+    #[inline(always)]
+    unsafe fn goto_ptr_and(&mut self, w: Insn) -> Option<Exit> {
+        // SAFETY: slots.
+        unsafe {
+            let pc = self.get(w.a()) & w.imm() as u64;
+            self.set(w.d(), pc);
+            self.go_to(pc)
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn goto_ptr_imm(&mut self, w: Insn) -> Option<Exit> {
+        // SAFETY: a slot.
+        unsafe {
+            let pc = w.imm() as u64;
+            self.set(w.d(), pc);
+            self.go_to(pc)
         }
     }
 
