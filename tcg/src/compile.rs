@@ -55,7 +55,7 @@ impl Compiler {
     }
 }
 
-/// The words `(pc, extra)` of the `insn_start` that the op at `position` belongs to: the last one at
+/// The words `(pc, extra)` of the `insn_start` that the op at `position` belongs to: the last at
 /// or in front of it. `insns` is [`CompiledBlock::insns`].
 pub fn find_insn(insns: &[u8], position: u32) -> Option<(u64, u64)> {
     let mut reader = Leb { bytes: insns };

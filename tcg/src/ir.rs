@@ -191,7 +191,7 @@ pub struct HelperId(pub u16);
 
 /// One row of a guest's helper table: a typed function that generated code calls.
 ///
-/// Every helper is an `extern "C" fn(&mut Cpu, u64 × nargs) -> u64` (nargs 0 to 4); a helper without
+/// Every helper is an `extern "C" fn(&mut Cpu, u64 × nargs) -> u64` (nargs 0 to 4); one without
 /// a result returns 0. So there are five wasm signatures, and none can be wrong.
 #[derive(Clone, Copy, Debug)]
 pub struct HelperInfo {

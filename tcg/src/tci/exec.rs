@@ -1,4 +1,4 @@
-//! The dispatch loop: one dense `match` (inside wasm that beats tail calls), slow paths out of line.
+//! The dispatch loop: one dense `match` (inside wasm that beats tail calls), slow paths aside.
 //!
 //! What must stay in host registers: the CPU's address, the instruction pointer, the current block,
 //! the address of the exit request. So [`Machine`] is a local whose address is never taken by a
@@ -40,7 +40,8 @@ macro_rules! fields {
                 // SAFETY: only `fetch` makes an `Insn`, of an instruction of a valid block; the
                 // offset is inside its word, and aligned.
                 unsafe { *self.0.cast::<u8>().add($offset).cast::<$ty>() as $out }
-            })*
+            }
+            )*
         }
     };
 }
@@ -117,7 +118,9 @@ macro_rules! define_exec {
                         $(Opcode::$st => if !m.store::<$stt>(w, |v| v as $stt) {
                             return m.exception(1);
                         },)*
-                        $(Opcode::$sld => m.set(w.d(), m.field::<$slt>(w).read_unaligned() as u64),)*
+                        $(Opcode::$sld => {
+                            m.set(w.d(), m.field::<$slt>(w).read_unaligned() as u64)
+                        })*
                         $(Opcode::$sst => {
                             m.field::<$sstt>(w).write_unaligned(m.get(w.b()) as $sstt)
                         })*
@@ -501,7 +504,8 @@ macro_rules! rows {
             unsafe fn $name(&mut $self, $w: Insn) -> $ret {
                 // SAFETY: the promise of `exec`, passed on.
                 unsafe { $body }
-            })*
+            }
+            )*
         }
     };
 }

@@ -423,8 +423,8 @@ impl Selector<'_> {
         self.s.constants.clear();
     }
 
-    /// For a `brcond` to `label` at the end of a block: the exits taken when it branches and when it
-    /// does not, if both sides start with a `goto_tb` and nobody else comes to the label.
+    /// For a `brcond` to `label` at the end of a block: the exit taken when it branches, and the op
+    /// that would take it, if both sides start with a `goto_tb` and nobody else comes to the label.
     pub fn chained_exits(&self, label: Label) -> Option<(u8, usize)> {
         let ops = &self.function.ops;
         let goto = |at: usize| match ops.get(at)?.kind {
