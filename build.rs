@@ -32,7 +32,10 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     if std::env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("emscripten") {
         println!("cargo::rerun-if-changed=system/main.c");
-        cc::Build::new().file("system/main.c").flag("-pthread").compile("tinamou_entry");
+        cc::Build::new()
+            .file("system/main.c")
+            .flag("-pthread")
+            .compile("tinamou_entry");
         for setting in EMSCRIPTEN_LINK {
             println!("cargo::rustc-link-arg-bins={setting}");
         }

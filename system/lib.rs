@@ -1,4 +1,16 @@
 //! The emulator program: everything is wired together here, and only here.
+//!
+//! [`vl`] is the life of the process, [`machine_init`] joins memory, board and vCPUs, `accel` is
+//! what an accelerator must offer.
 
+pub mod accel;
+mod console;
+mod datadir;
+mod entropy;
+pub mod machine_init;
 pub mod memory;
 pub mod options;
+pub mod runstate;
+pub mod vl;
+
+pub use vl::run;

@@ -25,12 +25,19 @@ const PAGE_SIZE: u64 = 1 << PAGE_BITS;
 /// Told which RAM pages were written behind the vCPUs' backs: first index and count.
 pub type RamObserver = Box<dyn Fn(u32, u32) + Send + Sync>;
 
-/// All of it. Share it as an `Arc<dyn AddressSpace>`.
+/// All of it. Share it as an `Arc<dyn AddressSpace>`. Devices hold it before it knows them, so it
+/// is empty until [`PhysMemory::seal`].
+#[derive(Default)]
 pub struct PhysMemory {
+    table: OnceLock<Table>,
+    observer: OnceLock<RamObserver>,
+}
+
+#[derive(Default)]
+struct Table {
     /// Sorted by address, disjoint.
     regions: Vec<Region>,
     ram_pages: u32,
-    observer: OnceLock<RamObserver>,
 }
 
 struct Region {
@@ -54,6 +61,13 @@ enum Kind {
 }
 
 impl PhysMemory {
+    /// Fills the memory with what was collected; once.
+    pub fn seal(&self, builder: MemoryBuilder) -> Result<(), MapError> {
+        let table = builder.check()?;
+        assert!(self.table.set(table).is_ok(), "memory is sealed once");
+        Ok(())
+    }
+
     /// Sets who is told about writes to RAM; once.
     pub fn set_ram_observer(&self, observer: RamObserver) {
         assert!(self.observer.set(observer).is_ok(), "RAM has one observer");
@@ -67,7 +81,7 @@ impl PhysMemory {
     /// Every window, as `info mtree` shows them.
     pub fn mtree(&self) -> String {
         let mut text = String::from("address-space: memory\n");
-        for region in &self.regions {
+        for region in self.regions() {
             let kind = match region.kind {
                 Kind::Ram { writable: true, .. } => "ram",
                 Kind::Ram {
@@ -87,27 +101,21 @@ impl PhysMemory {
     /// Bytes of RAM, ROM not counted.
     pub fn ram_bytes(&self) -> u64 {
         let writable = |region: &&Region| matches!(region.kind, Kind::Ram { writable: true, .. });
-        self.regions
+        self.regions()
             .iter()
             .filter(writable)
             .map(|region| region.last - region.first + 1)
             .sum()
     }
 
-    /// Resets every device, in the order of their addresses.
-    pub fn reset_devices(&self) {
-        for region in &self.regions {
-            if let Kind::Device { device, .. } = &region.kind {
-                device.lock().reset();
-            }
-        }
+    fn regions(&self) -> &[Region] {
+        self.table.get().map_or(&[], |table| &table.regions)
     }
 
     fn region(&self, addr: PhysAddr) -> Option<&Region> {
-        let after = self
-            .regions
-            .partition_point(|region| region.first <= addr.0);
-        let region = &self.regions[after.checked_sub(1)?];
+        let regions = self.regions();
+        let after = regions.partition_point(|region| region.first <= addr.0);
+        let region = &regions[after.checked_sub(1)?];
         (addr.0 <= region.last).then_some(region)
     }
 
@@ -219,7 +227,7 @@ impl AddressSpace for PhysMemory {
     }
 
     fn ram_pages(&self) -> u32 {
-        self.ram_pages
+        self.table.get().map_or(0, |table| table.ram_pages)
     }
 
     fn io_read(&self, addr: PhysAddr, size: AccessSize) -> Result<u64, BusError> {

@@ -12,7 +12,11 @@ const GENERATED: &[&str] = &["tcg/src/wasm32_h.rs"];
 fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
     let entries = fs::read_dir(folder).expect("the tree can be listed");
     for entry in entries.map(|entry| entry.expect("the tree can be listed").path()) {
-        let name = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = entry
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         if entry.is_dir() {
             let skip = ["target", "build", "node_modules"].contains(&&*name);
             if !skip && !name.starts_with('.') {
@@ -31,7 +35,15 @@ fn long_functions(lines: &[&str]) -> Vec<(usize, usize)> {
     for (start, line) in lines.iter().enumerate() {
         let trimmed = line.trim_start();
         let words: Vec<&str> = trimmed.split_whitespace().take(5).collect();
-        let qualifiers = ["pub", "pub(crate)", "pub(super)", "const", "unsafe", "extern", "\"C\""];
+        let qualifiers = [
+            "pub",
+            "pub(crate)",
+            "pub(super)",
+            "const",
+            "unsafe",
+            "extern",
+            "\"C\"",
+        ];
         let function = words.iter().find(|word| !qualifiers.contains(word)) == Some(&"fn");
         if !function || trimmed.ends_with(';') || trimmed.ends_with('}') {
             continue;
@@ -39,7 +51,11 @@ fn long_functions(lines: &[&str]) -> Vec<(usize, usize)> {
         let indent = line.len() - trimmed.len();
         let end = format!("{}}}", " ".repeat(indent));
         let semicolon = |l: &&str| l.trim_end().ends_with(';') && !l.starts_with(' ');
-        let length = lines[start..].iter().position(|l| *l == end || semicolon(l)).unwrap_or(0) + 1;
+        let length = lines[start..]
+            .iter()
+            .position(|l| *l == end || semicolon(l))
+            .unwrap_or(0)
+            + 1;
         if length > FUNCTION_LINES_MAX {
             long.push((start + 1, length));
         }
@@ -58,7 +74,11 @@ fn faults(path: &str, text: &str) -> Vec<String> {
     }
     for (number, line) in lines.iter().enumerate() {
         if line.chars().count() > COLUMNS_MAX {
-            faults.push(format!("{path}:{}: {} columns", number + 1, line.chars().count()));
+            faults.push(format!(
+                "{path}:{}: {} columns",
+                number + 1,
+                line.chars().count()
+            ));
         }
     }
     for (number, length) in long_functions(&lines) {
@@ -75,9 +95,16 @@ fn tree_is_tidy() {
     assert!(files.len() > 50, "found only {} files", files.len());
     let mut all = Vec::new();
     for file in files {
-        let path = file.strip_prefix(root).expect("below the root").to_string_lossy().into_owned();
+        let path = file
+            .strip_prefix(root)
+            .expect("below the root")
+            .to_string_lossy()
+            .into_owned();
         if !GENERATED.contains(&&*path) {
-            all.extend(faults(&path, &fs::read_to_string(&file).expect("a text file")));
+            all.extend(faults(
+                &path,
+                &fs::read_to_string(&file).expect("a text file"),
+            ));
         }
     }
     assert!(all.is_empty(), "{}", all.join("\n"));
@@ -88,7 +115,10 @@ fn faults_are_seen() {
     let body = "    x();\n".repeat(FUNCTION_LINES_MAX);
     let long = format!("//! Text.\npub fn f() {{\n{body}}}\n");
     assert_eq!(faults("a.rs", &long), ["a.rs:2: function of 72 lines"]);
-    assert_eq!(faults("a.rs", "//! Text.\nfn f() {}\n"), Vec::<String>::new());
+    assert_eq!(
+        faults("a.rs", "//! Text.\nfn f() {}\n"),
+        Vec::<String>::new()
+    );
     assert_eq!(faults("a.rs", "fn f() {}\n").len(), 1);
     let wide = format!("//! {}\n", "x".repeat(COLUMNS_MAX));
     assert_eq!(faults("a.rs", &wide).len(), 1);

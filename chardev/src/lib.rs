@@ -19,5 +19,5 @@ pub mod stdio;
 #[cfg(test)]
 mod tests;
 
-pub use registry::Chardevs;
+pub use registry::{Chardevs, Connected};
 pub use stdio::{Terminal, TerminalInput};

@@ -41,6 +41,13 @@ enum Port {
     Single { end: Arc<Endpoint>, taken: bool },
 }
 
+/// Ends of what `-serial` or `-monitor` names.
+pub struct Connected {
+    pub device: Arc<dyn CharBackend>,
+    /// For the monitor that `mon:` asks for.
+    pub monitor: Option<Arc<dyn CharBackend>>,
+}
+
 /// What takes a device's input.
 type Deliver = Box<dyn Fn(&[u8]) + Send + Sync>;
 
@@ -103,15 +110,15 @@ impl Chardevs {
         }
     }
 
-    /// What `-serial` or `-monitor` names, made under `label` if it is new. The second end, if
-    /// any, is for the monitor that `mon:` asks for.
-    pub fn connect_short(
-        &mut self,
-        label: &str,
-        short: Short,
-    ) -> Result<(Arc<dyn CharBackend>, Option<Arc<dyn CharBackend>>), String> {
+    /// What `-serial` or `-monitor` names, made under `label` if it is new.
+    pub fn connect_short(&mut self, label: &str, short: Short) -> Result<Connected, String> {
         let (kind, monitor) = match short {
-            Short::Chardev(id) => return Ok((self.connect(&id)?, None)),
+            Short::Chardev(id) => {
+                return Ok(Connected {
+                    device: self.connect(&id)?,
+                    monitor: None,
+                });
+            }
             Short::None => (Kind::Null, false),
             Short::New { kind, monitor } => (kind, monitor),
         };
@@ -120,13 +127,13 @@ impl Chardevs {
             kind,
             mux: monitor,
         })?;
-        let first = self.connect(label)?;
-        let second = if monitor {
+        let device = self.connect(label)?;
+        let monitor = if monitor {
             Some(self.connect(label)?)
         } else {
             None
         };
-        Ok((first, second))
+        Ok(Connected { device, monitor })
     }
 
     /// The list that `info chardev` prints.

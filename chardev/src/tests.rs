@@ -125,8 +125,8 @@ impl Setup {
 fn a_mux_switches_between_its_front_ends() {
     let mut setup = Setup::new(false);
     let short = parse_short("mon:stdio").unwrap();
-    let (serial, monitor) = setup.chardevs.connect_short("serial0", short).unwrap();
-    let monitor = monitor.unwrap();
+    let ends = setup.chardevs.connect_short("serial0", short).unwrap();
+    let (serial, monitor) = (ends.device, ends.monitor.unwrap());
     let ends = [(); 2].map(|()| {
         Arc::new(FakeFrontend {
             room: Mutex::new(100),
@@ -151,7 +151,11 @@ fn a_mux_switches_between_its_front_ends() {
 fn input_waits_for_room_and_a_pipe_is_held_back() {
     let mut setup = Setup::new(true);
     let short = parse_short("stdio").unwrap();
-    let (serial, _) = setup.chardevs.connect_short("serial0", short).unwrap();
+    let serial = setup
+        .chardevs
+        .connect_short("serial0", short)
+        .unwrap()
+        .device;
     let frontend = Arc::new(FakeFrontend::default());
     serial.set_frontend(frontend.clone());
     let sent: Vec<u8> = (0..20_000u32).map(|i| (i % 253) as u8).collect();

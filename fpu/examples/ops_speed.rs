@@ -46,7 +46,8 @@ macro_rules! report {
                 let _ = b;
                 report!(@call $name a b s $($arg)*) as u64
             });
-            println!("{:16} {:6.1} {:6.1}", stringify!($name), run(Flags::INEXACT), run(Flags::NONE));
+            let (sticky, clear) = (run(Flags::INEXACT), run(Flags::NONE));
+            println!("{:18} {sticky:6.1} {clear:6.1}", stringify!($name));
         })*
     };
     (@call $name:ident $a:ident $b:ident $s:ident 1) => { fpu::$name($a, $s) };
@@ -55,7 +56,7 @@ macro_rules! report {
 }
 
 fn main() {
-    println!("{:16} {:>6} {:>6}", "ns per operation", "sticky", "clear");
+    println!("{:18} {:>6} {:>6}", "ns per operation", "sticky", "clear");
     report! { u64 operands(f64::to_bits);
     f64_add(2) f64_sub(2) f64_mul(2) f64_div(2) f64_sqrt(1) f64_fma(3) f64_lt_signaling(2)
     f64_to_f32(1) f64_to_i64(1) f64_to_i32(1) f64_to_u64(1) f64_minimum_number(2) }

@@ -18,7 +18,11 @@
 //! | 9.6 minimum, maximumNumber, ... | `f64_minimum`, `f64_maximum_number`, ... |
 //!
 //! **Architecture Invariant:** results and flags depend on the arguments alone, never on the host.
-//! The host's own arithmetic is used (module `hard`) only where it provably gives the same bits.
+//! The host's own arithmetic is used (module `hard`) only where it provably gives the same bits:
+//! mostly once inexact is sticky, so pass the guest's accumulated flags in, not cleared ones.
+//!
+//! Proof: `tests/oracle` (APFloat, exact squares), and `examples/ops_digest`, which prints the same
+//! number on every host.
 //!
 //! Absent: x87's 80-bit and the 128-bit format, x86's denormal-operand flag, traps on exceptions.
 

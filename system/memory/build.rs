@@ -1,13 +1,13 @@
 //! Building the table: everything is added, then sorted, checked and sealed.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use include::{MmioDevice, PhysAddr};
 use parking_lot::Mutex;
 use util::mmap_alloc::{AllocError, RamBlock};
 
-use super::{Kind, PAGE_SIZE, PhysMemory, Region};
+use super::{Kind, PAGE_SIZE, Region, Table};
 
 /// Why a memory map cannot be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,7 +63,7 @@ impl MemoryBuilder {
         self.block(name, base, size, true)
     }
 
-    /// Adds ROM; [`PhysMemory::rom_write`] fills it.
+    /// Adds ROM; `PhysMemory::rom_write` fills it.
     pub fn rom(&mut self, name: &'static str, base: PhysAddr, size: u64) -> Result<(), MapError> {
         self.block(name, base, size, false)
     }
@@ -84,7 +84,7 @@ impl MemoryBuilder {
     }
 
     /// Checks that nothing overlaps, and makes the table.
-    pub fn seal(mut self) -> Result<PhysMemory, MapError> {
+    pub(super) fn check(mut self) -> Result<Table, MapError> {
         self.regions.sort_by_key(|region| region.first);
         for pair in self.regions.windows(2) {
             let [low, high] = pair else {
@@ -100,10 +100,9 @@ impl MemoryBuilder {
             }
         }
         let ram_pages = u32::try_from(self.pages).expect("`block` kept the count below 2^32");
-        Ok(PhysMemory {
+        Ok(Table {
             regions: self.regions,
             ram_pages,
-            observer: OnceLock::new(),
         })
     }
 

@@ -51,7 +51,10 @@ fn machine() -> (PhysMemory, Arc<Mutex<Fake>>, Arc<Mutex<Fake>>) {
     builder
         .device("words", PhysAddr(0x1000_0100), 0x102, words.clone())
         .unwrap();
-    (builder.seal().unwrap(), wide, words)
+    let memory = PhysMemory::default();
+    assert_eq!(memory.ram_page(PhysAddr(RAM)), None);
+    memory.seal(builder).unwrap();
+    (memory, wide, words)
 }
 
 #[test]
@@ -107,8 +110,6 @@ fn device_accesses_are_checked() {
         .unwrap();
     assert_eq!(wide.lock().stored, Some((4, 0xff)));
     assert_eq!(words.lock().stored, None);
-    memory.reset_devices();
-    assert_eq!(wide.lock().stored, None);
 }
 
 #[test]
@@ -178,7 +179,7 @@ fn bad_maps_are_refused() {
         let mut builder = MemoryBuilder::default();
         builder.ram("ram", PhysAddr(0x1000), 0x2000).unwrap();
         builder.rom("rom", PhysAddr(base), size)?;
-        builder.seal().map(|_| ())
+        PhysMemory::default().seal(builder)
     };
     assert_eq!(overlap(0x3000, 0x1000), Ok(()));
     assert_eq!(overlap(0, 0x1000), Ok(()));

@@ -49,7 +49,8 @@ const OPTIONS: &[Row] = &[
     row(&["cpu"], "model[,prop=on|off][,+prop][,-prop]",
         "select the CPU ('-cpu help' lists models and properties)",
         |o, v| { o.cpu = Some(cpu(v)?); Ok(()) }),
-    row(&["accel"], "tcg[,thread=single|multi][,backend=tci][,one-insn-per-tb=on|off][,tb-size=MiB]",
+    row(&["accel"], "tcg[,thread=single|multi][,backend=tci][,one-insn-per-tb=on|off]\
+        [,tb-size=MiB]",
         "how guest code runs", |o, v| values::accel(&mut o.accel, v)),
     row(&["smp"], "[cpus=]n[,maxcpus=][,sockets=][,cores=][,threads=]",
         "number of harts [1]", |o, v| { o.smp = values::smp(v)?; Ok(()) }),
@@ -109,7 +110,8 @@ const OPTIONS: &[Row] = &[
 
     heading("Running and debugging:"),
     row(&["icount"], "[shift=]N[,sleep=on|off]",
-        "each instruction takes 2^N ns of guest time", |o, v| { o.icount = Some(values::icount(v)?); Ok(()) }),
+        "each instruction takes 2^N ns of guest time",
+        |o, v| { o.icount = Some(values::icount(v)?); Ok(()) }),
     row(&["one-insn-per-tb"], "", "one guest instruction in each translation block",
         |o, _| { o.accel.one_insn_per_tb = true; Ok(()) }),
     row(&["S"], "", "do not start the CPUs ('cont' in the monitor does)",

@@ -4,8 +4,9 @@
 //! **Architecture Invariant:** nothing here names a guest, a device or an accelerator.
 
 pub mod cutils;
-pub mod keyval;
 pub mod host_console;
+pub mod keyval;
+pub mod localtime;
 pub mod log;
 pub mod main_loop;
 pub mod mmap_alloc;

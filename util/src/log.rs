@@ -4,7 +4,8 @@
 //! asking is free on hot paths); the `log` crate is for messages. Two targets join them:
 //! [`GUEST_ERRORS`] and [`UNIMP`] are `-d` items and message targets at once. Messages at debug
 //! level there show only when `-d` asks; at warning level they show anyway, a few a second.
-//! Output goes to stderr or to `-D`'s file; one call writes one block, whole, whatever other threads do.
+//! Output goes to stderr or to `-D`'s file; one call writes one block, whole, whatever other
+//! threads do.
 
 use std::collections::HashMap;
 use std::fmt;

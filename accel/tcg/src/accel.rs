@@ -46,18 +46,30 @@ impl<G: GuestCpu> TcgAccel<G> {
             let sleeper = &sleepers[if one_thread { 0 } else { i }];
             vcpu.sleeper.get_or_init(|| sleeper.clone());
             if one_thread {
-                sleeper.turns.get_or_init(|| vcpus.iter().map(Arc::downgrade).collect());
+                sleeper
+                    .turns
+                    .get_or_init(|| vcpus.iter().map(Arc::downgrade).collect());
             }
         }
-        Ok(Self { machine, sleepers, place: Mutex::new(Place::Here(cpus)) })
+        Ok(Self {
+            machine,
+            sleepers,
+            place: Mutex::new(Place::Here(cpus)),
+        })
     }
 
     /// Starts the vCPU threads, paused: [`TcgAccel::resume`] lets them go.
     pub fn start(&self) {
         let mut place = self.place.lock();
-        let Place::Here(cpus) = &mut *place else { return };
+        let Place::Here(cpus) = &mut *place else {
+            return;
+        };
         let mut cpus = std::mem::take(cpus).into_iter();
-        let each = if self.sleepers.len() == 1 { cpus.len() } else { 1 };
+        let each = if self.sleepers.len() == 1 {
+            cpus.len()
+        } else {
+            1
+        };
         let threads = self.sleepers.iter().enumerate().map(|(i, sleeper)| {
             let thread = Thread {
                 machine: self.machine.clone(),
@@ -66,7 +78,9 @@ impl<G: GuestCpu> TcgAccel<G> {
             };
             let builder = std::thread::Builder::new().name(format!("CPU {i}/TCG"));
             let builder = builder.stack_size(STACK_BYTES);
-            builder.spawn(move || thread.run()).expect("the host can start a thread")
+            builder
+                .spawn(move || thread.run())
+                .expect("the host can start a thread")
         });
         let threads = threads.collect();
         *place = Place::Running(threads);
@@ -119,7 +133,9 @@ impl<G: GuestCpu> TcgAccel<G> {
     /// Waits until the vCPU threads ended. The vCPUs can be looked at after it, not started again.
     pub fn join(&self) {
         let mut place = self.place.lock();
-        let Place::Running(threads) = &mut *place else { return };
+        let Place::Running(threads) = &mut *place else {
+            return;
+        };
         let ended = std::mem::take(threads).into_iter();
         let cpus = ended.flat_map(|thread| thread.join().expect("a vCPU thread panicked"));
         *place = Place::Here(cpus.collect());
@@ -188,7 +204,6 @@ fn reset<G: GuestCpu>(cpu: &mut G, pc: u64) {
     let common = cpu.common_mut();
     common.clear_exception();
     common.shared.halted.store(false, Ordering::SeqCst);
-    common.tlb_flush();
     cpu.reset(pc);
     util::qemu_log!(util::log::Item::CpuReset, "{}", cpu.dump());
 }

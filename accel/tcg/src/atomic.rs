@@ -46,7 +46,9 @@ pub fn cmpxchg<G: GuestCpu>(
 ) -> Result<u64, Fault> {
     let (mem, bytes) = (oi.mem(), oi.mem().bytes().min(8));
     let ram = target(cpu, addr, bytes, oi.mmu_idx())?;
-    let old = ram.host.cmpxchg(addr, bytes, to_memory(expected, mem), to_memory(new, mem));
+    let old = ram
+        .host
+        .cmpxchg(addr, bytes, to_memory(expected, mem), to_memory(new, mem));
     after_store(cpu, ram, addr, bytes, oi.mmu_idx());
     Ok(extend(old, mem))
 }

@@ -31,7 +31,13 @@ impl Sleeper {
     /// Wakes the thread, and ends the turn of the vCPU that runs in it. What the thread waits for
     /// was changed before this call.
     pub(crate) fn wake(&self) {
-        for vcpu in self.turns.get().into_iter().flatten().filter_map(Weak::upgrade) {
+        for vcpu in self
+            .turns
+            .get()
+            .into_iter()
+            .flatten()
+            .filter_map(Weak::upgrade)
+        {
             vcpu.exit_request.store(1, Ordering::SeqCst);
         }
         let _guard = self.lock.lock();
@@ -129,8 +135,16 @@ pub struct CpuCommon {
 impl CpuCommon {
     /// vCPU number `index` after power-on, not yet part of an accelerator.
     pub fn new(index: usize, memory: Arc<dyn AddressSpace>, clock: Arc<dyn Clock>) -> Self {
-        let shared = Arc::new(VcpuShared { index, ..VcpuShared::default() });
-        let empty = JumpCacheEntry { pc: 0, flags_gen: 0, tb: 0, pad: 0 };
+        let shared = Arc::new(VcpuShared {
+            index,
+            ..VcpuShared::default()
+        });
+        let empty = JumpCacheEntry {
+            pc: 0,
+            flags_gen: 0,
+            tb: 0,
+            pad: 0,
+        };
         Self {
             state: CpuState {
                 slots: [0; SLOTS],
@@ -223,7 +237,9 @@ impl CpuCommon {
         if let Some(tbs) = &self.tbs
             && tbs.has_code_at(page, addr, bytes)
         {
-            let gone = tbs.clone().invalidate_range(page, addr, bytes, Some(&self.shared));
+            let gone = tbs
+                .clone()
+                .invalidate_range(page, addr, bytes, Some(&self.shared));
             if gone {
                 self.state.flush_jump_cache();
             }

@@ -38,7 +38,10 @@ pub(crate) struct Engine<'a, G> {
 
 impl<'a, G: GuestCpu> Engine<'a, G> {
     pub(crate) fn new(machine: &'a Machine<G>) -> Self {
-        Self { machine, compiler: Compiler::default() }
+        Self {
+            machine,
+            compiler: Compiler::default(),
+        }
     }
 
     /// Runs the vCPU until there is a reason to stop.
@@ -63,7 +66,10 @@ impl<'a, G: GuestCpu> Engine<'a, G> {
                 cpu.common_mut().stats.exceptions += 1;
                 let index = cpu.common().shared.index;
                 let pc = cpu.pc();
-                util::qemu_log!(Item::Int, "vCPU {index}: exception {exception} at {pc:#x}\n");
+                util::qemu_log!(
+                    Item::Int,
+                    "vCPU {index}: exception {exception} at {pc:#x}\n"
+                );
                 cpu.do_exception();
             }
         }
@@ -139,7 +145,13 @@ impl<'a, G: GuestCpu> Engine<'a, G> {
         if util::log::enabled(Item::Exec) || util::log::enabled(Item::Cpu) {
             log_block(cpu, tb);
         }
-        let exit = tb_ref::run(&mut Env { cpu, machine: self.machine }, tb);
+        let exit = tb_ref::run(
+            &mut Env {
+                cpu,
+                machine: self.machine,
+            },
+            tb,
+        );
         cpu.common_mut().stats.exits += 1;
         exit
     }
@@ -179,7 +191,9 @@ impl<'a, G: GuestCpu> Engine<'a, G> {
 
     /// Makes the CPU's state that of the instruction that raised an exception.
     fn restore(&mut self, cpu: &mut G, tb: usize, position: u32) {
-        let Some(tb) = TbRef::from_address(tb) else { return };
+        let Some(tb) = TbRef::from_address(tb) else {
+            return;
+        };
         let found = self.machine.tbs.find_insn(tb, position);
         let (pc, extra, done) = found.expect("each op belongs to an instruction");
         if self.machine.counts() {
@@ -199,9 +213,15 @@ impl<'a, G: GuestCpu> Engine<'a, G> {
         loop {
             let mmu_idx = cpu.fetch_mmu_idx();
             let pc = cpu.pc();
-            let Ok((ram, once)) = translator::fetch_page(cpu, pc, mmu_idx) else { return None };
+            let Ok((ram, once)) = translator::fetch_page(cpu, pc, mmu_idx) else {
+                return None;
+            };
             // A permission that holds for one fetch makes a block of one instruction.
-            let cflags = if once { count_flags(1) | CF_NO_CHAIN } else { cflags };
+            let cflags = if once {
+                count_flags(1) | CF_NO_CHAIN
+            } else {
+                cflags
+            };
             let key = env::key(cpu, ram, cflags);
             let found = match env::find_block(self.machine, cpu, &key) {
                 Some(tb) => Ok(tb),
@@ -251,7 +271,9 @@ impl<'a, G: GuestCpu> Engine<'a, G> {
         cpu.common_mut().clear_exception();
         let cflags = count_flags(1) | CF_NO_CHAIN;
         self.enter(cpu);
-        let Some(mut tb) = self.next_block(cpu, cflags) else { return self.leave(cpu) };
+        let Some(mut tb) = self.next_block(cpu, cflags) else {
+            return self.leave(cpu);
+        };
         let mut section = None;
         if how == Alone::Exclusive {
             self.leave(cpu);

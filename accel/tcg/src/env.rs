@@ -86,7 +86,12 @@ fn find_known<G: GuestCpu>(machine: &Machine<G>, cpu: &mut G) -> Option<TbRef> {
 pub(crate) fn key<G: GuestCpu>(cpu: &G, ram: PageRam, cflags: u32) -> Key {
     let pc = cpu.pc();
     let phys = u64::from(ram.index) << tcg::cpu_state::PAGE_BITS | pc & !tcg::cpu_state::PAGE_MASK;
-    Key { phys, pc, flags: cpu.common().state.tb_flags(), cflags }
+    Key {
+        phys,
+        pc,
+        flags: cpu.common().state.tb_flags(),
+        cflags,
+    }
 }
 
 /// The block for a key, if it is translated and its second page, if any, is still the same.
@@ -98,7 +103,9 @@ pub(crate) fn find_block<G: GuestCpu>(
     machine.tbs.find(key, || {
         let border = (key.pc | !tcg::cpu_state::PAGE_MASK).wrapping_add(1);
         let mmu_idx = cpu.fetch_mmu_idx();
-        let page = cpu.common_mut().tlb_lookup(border, Access::Fetch, mmu_idx)?;
+        let page = cpu
+            .common_mut()
+            .tlb_lookup(border, Access::Fetch, mmu_idx)?;
         page.ram.map(|ram| ram.index)
     })
 }
@@ -108,8 +115,12 @@ pub(crate) fn remember<G: GuestCpu>(cpu: &mut G, tb: TbRef) {
     let pc = cpu.pc();
     let state = &mut cpu.common_mut().state;
     let flags_gen = state.flags_gen;
-    state.jump_cache[CpuState::jump_cache_index(pc)] =
-        JumpCacheEntry { pc, flags_gen, tb: tb.address(), pad: 0 };
+    state.jump_cache[CpuState::jump_cache_index(pc)] = JumpCacheEntry {
+        pc,
+        flags_gen,
+        tb: tb.address(),
+        pad: 0,
+    };
 }
 
 /// The block that the jump cache has for the CPU's pc.
@@ -118,5 +129,9 @@ pub(crate) fn recall<G: GuestCpu>(cpu: &G) -> Option<TbRef> {
     let state = &cpu.common().state;
     let entry = &state.jump_cache[CpuState::jump_cache_index(pc)];
     let hit = entry.pc == pc && entry.flags_gen == state.flags_gen;
-    if hit { TbRef::from_address(entry.tb) } else { None }
+    if hit {
+        TbRef::from_address(entry.tb)
+    } else {
+        None
+    }
 }

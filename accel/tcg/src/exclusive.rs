@@ -29,7 +29,12 @@ pub(crate) struct ExclusiveSection<'a>(&'a Exclusive);
 impl Exclusive {
     pub(crate) fn new(vcpus: Vec<Arc<VcpuShared>>) -> Self {
         let (owned, changed) = (Mutex::new(false), Condvar::new());
-        Self { vcpus, wanted: AtomicBool::new(false), owned, changed }
+        Self {
+            vcpus,
+            wanted: AtomicBool::new(false),
+            owned,
+            changed,
+        }
     }
 
     pub(crate) fn vcpus(&self) -> &[Arc<VcpuShared>] {

@@ -57,7 +57,12 @@ impl<C> Helper<C> {
             HelperFn::F3(f) => (f as usize, 3),
             HelperFn::F4(f) => (f as usize, 4),
         };
-        HelperInfo { name: self.name, function, nargs, flags: self.flags }
+        HelperInfo {
+            name: self.name,
+            function,
+            nargs,
+            flags: self.flags,
+        }
     }
 }
 
@@ -152,6 +157,7 @@ pub trait GuestCpu: Sized + Send + 'static {
     /// Translates an address: page tables, protection, A and D bits. On a fault it leaves the
     /// exception pending in the CPU (`CpuState::exception` and the guest's own fields) and
     /// returns `Err`; with `probe` it leaves no trace.
+    #[allow(clippy::result_unit_err, reason = "what went wrong is pending in the CPU")]
     fn tlb_fill(
         &mut self,
         addr: VirtAddr,
@@ -176,7 +182,7 @@ pub trait GuestCpu: Sized + Send + 'static {
     fn do_interrupt(&mut self) -> bool;
     /// Something to wake a halted CPU for (ignores global enables, as WFI does).
     fn has_work(&self) -> bool;
-    /// Power-on state; `pc` is the machine's reset vector.
+    /// Power-on state; `pc` is the machine's reset vector. Flushes the TLB if translation changes.
     fn reset(&mut self, pc: u64);
     /// Registers for `info registers` and `-d cpu`.
     fn dump(&self) -> String;

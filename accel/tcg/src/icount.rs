@@ -21,7 +21,10 @@ pub struct IcountClock {
 impl IcountClock {
     /// A clock at 0; each instruction takes `2^shift` ns.
     pub fn new(shift: u32) -> Arc<Self> {
-        Arc::new(Self { shift: shift.min(32), ..Self::default() })
+        Arc::new(Self {
+            shift: shift.min(32),
+            ..Self::default()
+        })
     }
 
     /// Virtual time in ns.

@@ -24,7 +24,9 @@ pub(crate) fn translate<G: GuestCpu>(
     if let Some(page) = cpu.common_mut().tlb_lookup(addr, access, mmu_idx) {
         return Ok(page);
     }
-    let fill = cpu.tlb_fill(VirtAddr(addr), access, mmu_idx, false).map_err(|()| Fault)?;
+    let fill = cpu
+        .tlb_fill(VirtAddr(addr), access, mmu_idx, false)
+        .map_err(|()| Fault)?;
     let page = cpu.common_mut().tlb_enter(addr, mmu_idx, &fill);
     if !page.allows(access) {
         cpu.raise_bus_error(VirtAddr(addr), access);
@@ -71,7 +73,10 @@ impl Pair {
     ) -> Result<Self, Fault> {
         let border = second_page(addr);
         let first = translate(cpu, addr, access, mmu_idx)?;
-        Ok(Self { pages: [first, translate(cpu, border, access, mmu_idx)?], border })
+        Ok(Self {
+            pages: [first, translate(cpu, border, access, mmu_idx)?],
+            border,
+        })
     }
 
     fn page(&self, at: u64) -> &Page {
@@ -135,7 +140,11 @@ fn device_store<G: GuestCpu>(
             memory.io_write(PhysAddr(physical), size, value & size.mask())
         }
         _ => (0..bytes).try_for_each(|i| {
-            memory.io_write(PhysAddr(physical + i), AccessSize::Byte, value >> (8 * i) & 0xff)
+            memory.io_write(
+                PhysAddr(physical + i),
+                AccessSize::Byte,
+                value >> (8 * i) & 0xff,
+            )
         }),
     };
     done.map_err(|_| {
@@ -198,7 +207,11 @@ pub(crate) fn after_store<G: GuestCpu>(
 ) {
     let common = cpu.common_mut();
     common.stored(ram.index, addr, bytes);
-    if common.tbs.as_ref().is_some_and(|tbs| !tbs.has_code(ram.index)) {
+    if common
+        .tbs
+        .as_ref()
+        .is_some_and(|tbs| !tbs.has_code(ram.index))
+    {
         common.tlb_unprotect(addr, mmu_idx);
     }
 }
@@ -206,7 +219,11 @@ pub(crate) fn after_store<G: GuestCpu>(
 /// What an access of this kind makes of the bytes in memory: swapped and extended.
 pub(crate) fn extend(value: u64, mem: MemOp) -> u64 {
     let unused = 64 - 8 * mem.bytes().min(8) as u32;
-    let value = if mem.is_big_endian() { value.swap_bytes() >> unused } else { value };
+    let value = if mem.is_big_endian() {
+        value.swap_bytes() >> unused
+    } else {
+        value
+    };
     match mem.is_signed() {
         true => (((value << unused) as i64) >> unused) as u64,
         false => value << unused >> unused,
@@ -216,7 +233,11 @@ pub(crate) fn extend(value: u64, mem: MemOp) -> u64 {
 /// The other way round: the bytes to store.
 pub(crate) fn to_memory(value: u64, mem: MemOp) -> u64 {
     let unused = 64 - 8 * mem.bytes().min(8) as u32;
-    if mem.is_big_endian() { value.swap_bytes() >> unused } else { value << unused >> unused }
+    if mem.is_big_endian() {
+        value.swap_bytes() >> unused
+    } else {
+        value << unused >> unused
+    }
 }
 
 /// Loads 1 to 8 bytes, extended as `oi` says.
@@ -249,12 +270,7 @@ fn load_bytes<G: GuestCpu>(
 }
 
 /// Stores the low 1 to 8 bytes of `value`.
-pub fn store<G: GuestCpu>(
-    cpu: &mut G,
-    addr: u64,
-    value: u64,
-    oi: MemOpIdx,
-) -> Result<(), Fault> {
+pub fn store<G: GuestCpu>(cpu: &mut G, addr: u64, value: u64, oi: MemOpIdx) -> Result<(), Fault> {
     let (mem, bytes) = (oi.mem(), oi.mem().bytes().min(8));
     if mem.must_align() && addr & (bytes - 1) != 0 {
         return Err(misaligned(cpu, addr, Access::Store, false));

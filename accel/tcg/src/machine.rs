@@ -86,7 +86,11 @@ impl<G: GuestCpu> Machine<G> {
         if cpus.len() > MAX_CPUS {
             return Err(Error::CpuCount);
         }
-        let size = if config.tb_size == 0 { TB_SIZE_DEFAULT } else { config.tb_size };
+        let size = if config.tb_size == 0 {
+            TB_SIZE_DEFAULT
+        } else {
+            config.tb_size
+        };
         let tbs = TbCache::new(first.common().memory.ram_pages(), size);
         let tbs = Arc::new(tbs.ok_or(Error::CodeBuffer(size))?);
         let vcpus: Vec<_> = cpus.iter().map(|cpu| cpu.common().shared.clone()).collect();
@@ -115,7 +119,11 @@ impl<G: GuestCpu> Machine<G> {
         let parallel = self.is_parallel();
         let common = cpu.common_mut();
         common.tbs = Some(self.tbs.clone());
-        common.icount = self.config.icount.as_ref().map(|icount| icount.clock.clone());
+        common.icount = self
+            .config
+            .icount
+            .as_ref()
+            .map(|icount| icount.clock.clone());
         common.parallel = parallel;
         common.tlb_flush();
     }
@@ -172,7 +180,16 @@ impl<G> Machine<G> {
     /// What blocks are made for now, beside the guest's flags.
     pub(crate) fn cflags(&self) -> u32 {
         use util::log::{Item, enabled};
-        let count = if self.config.one_insn_per_tb { count_flags(1) } else { 0 };
-        count | if enabled(Item::NoChain) { CF_NO_CHAIN } else { 0 }
+        let count = if self.config.one_insn_per_tb {
+            count_flags(1)
+        } else {
+            0
+        };
+        count
+            | if enabled(Item::NoChain) {
+                CF_NO_CHAIN
+            } else {
+                0
+            }
     }
 }

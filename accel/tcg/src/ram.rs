@@ -3,7 +3,10 @@
 //!
 //! The host is little-endian (the crate `tcg` refuses others), as values here are.
 
-#![expect(unsafe_code, reason = "guest RAM is shared with generated code and devices")]
+#![expect(
+    unsafe_code,
+    reason = "guest RAM is shared with generated code and devices"
+)]
 
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
@@ -66,7 +69,9 @@ impl HostPage {
         let (first, shift) = (addr & !7, (addr & 7) * 8);
         let mut value = self.cell::<AtomicU64>(first).load(Ordering::Relaxed) >> shift;
         if shift + 8 * bytes > 64 {
-            let next = self.cell::<AtomicU64>(first.wrapping_add(8)).load(Ordering::Relaxed);
+            let next = self
+                .cell::<AtomicU64>(first.wrapping_add(8))
+                .load(Ordering::Relaxed);
             value |= next << (64 - shift);
         }
         value & (u64::MAX >> (64 - 8 * bytes))
@@ -78,9 +83,15 @@ impl HostPage {
             _ if addr & (bytes - 1) != 0 => {
                 (0..bytes).for_each(|i| self.store(addr + i, 1, value >> (8 * i)));
             }
-            1 => self.cell::<AtomicU8>(addr).store(value as u8, Ordering::Relaxed),
-            2 => self.cell::<AtomicU16>(addr).store(value as u16, Ordering::Relaxed),
-            4 => self.cell::<AtomicU32>(addr).store(value as u32, Ordering::Relaxed),
+            1 => self
+                .cell::<AtomicU8>(addr)
+                .store(value as u8, Ordering::Relaxed),
+            2 => self
+                .cell::<AtomicU16>(addr)
+                .store(value as u16, Ordering::Relaxed),
+            4 => self
+                .cell::<AtomicU32>(addr)
+                .store(value as u32, Ordering::Relaxed),
             _ => self.cell::<AtomicU64>(addr).store(value, Ordering::Relaxed),
         }
     }
@@ -142,7 +153,11 @@ mod tests {
 
     fn page() -> HostPage {
         let words: &'static mut [u128] = vec![0u128; PAGE_SIZE / 16].leak();
-        HostPage::new(&RamPage { host: words.as_mut_ptr().cast(), index: 0, writable: true })
+        HostPage::new(&RamPage {
+            host: words.as_mut_ptr().cast(),
+            index: 0,
+            writable: true,
+        })
     }
 
     #[test]
@@ -154,7 +169,10 @@ mod tests {
         assert_eq!(page.load(7, 4), 0x1122_3344);
         page.store(0xffd, 1, 0x77);
         assert_eq!(page.fetch(0xffd), ([0x77, 0, 0, 0, 0, 0, 0, 0], 3));
-        assert_eq!(page.fetch(5), ([0x66, 0x55, 0x44, 0x33, 0x22, 0x11, 0, 0], 8));
+        assert_eq!(
+            page.fetch(5),
+            ([0x66, 0x55, 0x44, 0x33, 0x22, 0x11, 0, 0], 8)
+        );
     }
 
     #[test]

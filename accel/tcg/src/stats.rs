@@ -60,7 +60,11 @@ pub struct Stats {
 
 impl fmt::Display for Stats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "code buffer         {}/{}", self.code_bytes, self.code_bytes_max)?;
+        writeln!(
+            f,
+            "code buffer         {}/{}",
+            self.code_bytes, self.code_bytes_max
+        )?;
         writeln!(f, "TB count            {}", self.blocks)?;
         writeln!(f, "TBs made            {}", self.blocks_made)?;
         writeln!(f, "TB invalidations    {}", self.blocks_invalidated)?;

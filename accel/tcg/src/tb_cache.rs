@@ -39,7 +39,11 @@ pub(crate) struct CodeRange {
 }
 
 impl CodeRange {
-    pub(crate) const NONE: Self = Self { page: NO_PAGE, start: 0, end: 0 };
+    pub(crate) const NONE: Self = Self {
+        page: NO_PAGE,
+        start: 0,
+        end: 0,
+    };
 
     fn overlaps(&self, page: u32, start: u64, end: u64) -> bool {
         self.page == page && u64::from(self.start) < end && start < u64::from(self.end)
@@ -191,14 +195,17 @@ impl TbCache {
 
     /// Whether stores to the page must be seen.
     pub(crate) fn has_code(&self, page: u32) -> bool {
-        self.mask(page).is_some_and(|mask| mask.load(Ordering::SeqCst) != 0)
+        self.mask(page)
+            .is_some_and(|mask| mask.load(Ordering::SeqCst) != 0)
     }
 
     /// Whether there may be code at or around these bytes, which were stored already.
     pub(crate) fn has_code_at(&self, page: u32, addr: u64, bytes: u64) -> bool {
         fence(Ordering::SeqCst);
         let (start, end) = offsets(addr, bytes);
-        let mask = self.mask(page).map_or(0, |mask| mask.load(Ordering::SeqCst));
+        let mask = self
+            .mask(page)
+            .map_or(0, |mask| mask.load(Ordering::SeqCst));
         mask & granules(start, end) != 0
     }
 
@@ -211,7 +218,9 @@ impl TbCache {
         let inner = self.inner.lock();
         let blocks = inner.pages.get(&page).map_or(&[][..], |p| &p.blocks);
         let hit = |r: &CodeRange| r.overlaps(page, start, end);
-        blocks.iter().any(|&i| inner.blocks[i as usize].ranges.iter().any(hit))
+        blocks
+            .iter()
+            .any(|&i| inner.blocks[i as usize].ranges.iter().any(hit))
     }
 
     /// Stores to the page must be seen from now on; every vCPU takes note before it runs again.
@@ -248,7 +257,11 @@ impl TbCache {
 
     fn publish_mask(&self, page: u32, record: &CodePage) {
         if let Some(mask) = self.mask(page) {
-            let all = if record.in_flight > 0 { u64::MAX } else { record.mask };
+            let all = if record.in_flight > 0 {
+                u64::MAX
+            } else {
+                record.mask
+            };
             mask.store(all, Ordering::SeqCst);
         }
     }
@@ -259,7 +272,11 @@ impl TbCache {
         let mut inner = self.inner.lock();
         let used = |range: &CodeRange| range.page != NO_PAGE;
         for (range, version) in new.ranges.iter().zip(versions).filter(|(r, _)| used(r)) {
-            if inner.pages.get(&range.page).is_none_or(|p| p.version != version) {
+            if inner
+                .pages
+                .get(&range.page)
+                .is_none_or(|p| p.version != version)
+            {
                 return Err(InsertError::Stale);
             }
         }
@@ -271,7 +288,11 @@ impl TbCache {
         if index >= BLOCKS_MAX {
             return Err(InsertError::Full);
         }
-        let tb = TbRef::new(inner.buffer.push(&new.compiled, &info(&new, index as u32))?);
+        let tb = TbRef::new(
+            inner
+                .buffer
+                .push(&new.compiled, &info(&new, index as u32))?,
+        );
         for range in new.ranges.iter().filter(|r| used(r)) {
             let record = inner.pages.entry(range.page).or_default();
             record.blocks.push(index as u32);
@@ -294,13 +315,15 @@ impl TbCache {
             return;
         }
         inner.blocks[source as usize].outgoing[exit] = dest;
-        inner.blocks[dest as usize].incoming.push((source, slot & 1));
+        inner.blocks[dest as usize]
+            .incoming
+            .push((source, slot & 1));
         from.header().link(exit, to.address() as *const _);
         self.links.bump();
     }
 
-    /// Bytes of a RAM page were stored: blocks made from them go. True if there were any, or one was
-    /// under way. `me` empties its own jump cache then.
+    /// Bytes of a RAM page were stored: blocks made from them go. True if there were any; `me`
+    /// empties its own jump cache then.
     pub(crate) fn invalidate_range(
         &self,
         page: u32,
@@ -310,7 +333,9 @@ impl TbCache {
     ) -> bool {
         let (start, end) = offsets(addr, bytes);
         let mut inner = self.inner.lock();
-        let Some(record) = inner.pages.get_mut(&page) else { return false };
+        let Some(record) = inner.pages.get_mut(&page) else {
+            return false;
+        };
         record.version += 1;
         let blocks = record.blocks.clone();
         let hit = |r: &CodeRange| r.overlaps(page, start, end);
@@ -342,7 +367,11 @@ impl TbCache {
 
     fn remove(&self, inner: &mut Inner, index: u32) {
         let block = &mut inner.blocks[index as usize];
-        block.tb.header().cflags.fetch_or(TB_CF_INVALID, Ordering::SeqCst);
+        block
+            .tb
+            .header()
+            .cflags
+            .fetch_or(TB_CF_INVALID, Ordering::SeqCst);
         self.hash.remove(index, &block.key);
         let ranges = block.ranges;
         inner.unlink(index);
@@ -394,7 +423,11 @@ impl TbCache {
         let block = inner.blocks.get(tb.header().tb_index as usize)?;
         let (pc, extra) = tcg::compile::find_insn(&block.insns, position)?;
         let offset = pc.wrapping_sub(block.key.pc);
-        let done = block.insn_offsets.iter().take_while(|&&o| u64::from(o) < offset).count();
+        let done = block
+            .insn_offsets
+            .iter()
+            .take_while(|&&o| u64::from(o) < offset)
+            .count();
         Some((pc, extra, done as u32))
     }
 
@@ -412,7 +445,11 @@ impl TbCache {
 }
 
 fn info(new: &NewBlock, tb_index: u32) -> BlockInfo {
-    let two_pages = if new.ranges[1].page == NO_PAGE { 0 } else { TB_CF_TWO_PAGES };
+    let two_pages = if new.ranges[1].page == NO_PAGE {
+        0
+    } else {
+        TB_CF_TWO_PAGES
+    };
     BlockInfo {
         pc: new.key.pc,
         tb_flags: new.key.flags,
@@ -455,9 +492,14 @@ impl Inner {
 
     fn forget_in_page(&mut self, page: u32, index: u32) {
         let blocks = &self.blocks;
-        let Some(record) = self.pages.get_mut(&page) else { return };
+        let Some(record) = self.pages.get_mut(&page) else {
+            return;
+        };
         record.blocks.retain(|&i| i != index);
-        let ranges = record.blocks.iter().flat_map(|&i| &blocks[i as usize].ranges);
+        let ranges = record
+            .blocks
+            .iter()
+            .flat_map(|&i| &blocks[i as usize].ranges);
         let here = ranges.filter(|r| r.page == page);
         record.mask = here.fold(0, |mask, r| mask | granules(r.start.into(), r.end.into()));
     }

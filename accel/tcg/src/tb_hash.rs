@@ -64,7 +64,10 @@ pub(crate) struct TbHash {
 impl TbHash {
     pub(crate) fn new() -> Self {
         let heads = (0..BUCKETS).map(|_| AtomicU32::new(0)).collect();
-        Self { heads, chunks: [const { OnceLock::new() }; CHUNKS] }
+        Self {
+            heads,
+            chunks: [const { OnceLock::new() }; CHUNKS],
+        }
     }
 
     fn node(&self, index: u32) -> Option<&Node> {
@@ -106,7 +109,8 @@ impl TbHash {
         node.flags.store(key.flags, Ordering::Relaxed);
         node.cflags.store(key.cflags, Ordering::Relaxed);
         node.second_page.store(second_page, Ordering::Relaxed);
-        node.next.store(head.load(Ordering::Relaxed), Ordering::Relaxed);
+        node.next
+            .store(head.load(Ordering::Relaxed), Ordering::Relaxed);
         head.store(index + 1, Ordering::Release);
     }
 
@@ -125,6 +129,8 @@ impl TbHash {
 
     /// Forgets all; nobody reads meanwhile.
     pub(crate) fn clear(&self) {
-        self.heads.iter().for_each(|head| head.store(0, Ordering::Relaxed));
+        self.heads
+            .iter()
+            .for_each(|head| head.store(0, Ordering::Relaxed));
     }
 }

@@ -1,9 +1,9 @@
 //! Blocks by address: the one place that follows such an address, and that enters generated code.
 //!
 //! What must hold: a [`TbRef`] is made from what `CodeBuffer::push` returned, and dies at the next
-//! flush of the code buffer. A flush needs an [`ExclusiveSection`], during which no vCPU runs; a vCPU
-//! holds a `TbRef` only while it runs (`Exclusive::enter` to `leave`), and `TbCache` empties all its
-//! tables at a flush. Jump caches are emptied before a vCPU runs again (`jump_generation`).
+//! flush of the code buffer. A flush needs an [`ExclusiveSection`], during which no vCPU runs; a
+//! vCPU holds a `TbRef` only while it runs (`Exclusive::enter` to `leave`), and `TbCache` empties
+//! all its tables at a flush. Jump caches are emptied before a vCPU runs again (`jump_generation`).
 
 #![expect(unsafe_code, reason = "blocks are known by address")]
 
@@ -23,8 +23,8 @@ pub(crate) struct TbRef(NonNull<TbHeader>);
 // SAFETY: what changes in a header is atomic; see the module's text for its life.
 unsafe impl Send for TbRef {}
 
-// SAFETY: `CpuState::exit_request` points into `CpuCommon::shared`, an `Arc` that is never replaced,
-// so that the CPU may move to its thread; all else in it is `Send`.
+// SAFETY: `CpuState::exit_request` points into `CpuCommon::shared`, an `Arc` that is never
+// replaced, so that the CPU may move to its thread; all else in it is `Send`.
 unsafe impl Send for CpuCommon {}
 
 impl TbRef {
@@ -67,5 +67,8 @@ pub(crate) fn check_layout<G: GuestCpu>(cpu: &G) {
     let common = cpu.common();
     let whole = std::ptr::from_ref(cpu) as usize;
     let state = &raw const common.state as usize;
-    assert!(whole == state, "the guest CPU starts with its CpuCommon and is repr(C)");
+    assert!(
+        whole == state,
+        "the guest CPU starts with its CpuCommon and is repr(C)"
+    );
 }

@@ -1,5 +1,5 @@
-//! The soft TLB: a first level that generated code looks into (`CpuState::tlb`, direct-mapped) and a
-//! second level that refills it without a page-table walk.
+//! The soft TLB: a first level that generated code looks into (`CpuState::tlb`, direct-mapped) and
+//! a second level that refills it without a page-table walk.
 //!
 //! The first level holds translations of the current address space and global ones. Flushing it
 //! costs as much as was filled since the last flush. The second level keeps translations of many
@@ -57,7 +57,12 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    const NONE: Self = Self { paddr: 0, ram: None, permissions: 0, asid: 0 };
+    const NONE: Self = Self {
+        paddr: 0,
+        ram: None,
+        permissions: 0,
+        asid: 0,
+    };
 
     pub(crate) fn new(common: &CpuCommon, fill: &TlbFill) -> Self {
         use permission::*;
@@ -66,7 +71,10 @@ impl Page {
         let bit = |set: bool, bit: u8| if set { bit } else { 0 };
         Self {
             paddr,
-            ram: page.map(|p| PageRam { host: HostPage::new(&p), index: p.index }),
+            ram: page.map(|p| PageRam {
+                host: HostPage::new(&p),
+                index: p.index,
+            }),
             permissions: bit(fill.read, READ)
                 | bit(fill.write, WRITE)
                 | bit(fill.execute, EXECUTE)
@@ -114,7 +122,9 @@ impl Page {
             read: tag(Access::Load, device),
             write: tag(Access::Store, store),
             code: tag(Access::Fetch, device),
-            addend: self.ram.map_or(0, |ram| ram.host.number().wrapping_sub(vpage)),
+            addend: self
+                .ram
+                .map_or(0, |ram| ram.host.number().wrapping_sub(vpage)),
         }
     }
 }
@@ -149,7 +159,11 @@ pub(crate) struct Tlb {
 
 impl Tlb {
     pub(crate) fn new() -> Self {
-        let empty = Backing { key: 0, time: 0, page: Page::NONE };
+        let empty = Backing {
+            key: 0,
+            time: 0,
+            page: Page::NONE,
+        };
         Self {
             asid: 0,
             pages: vec![Page::NONE; MMU_MODES * TLB_ENTRIES],
@@ -191,13 +205,19 @@ impl Tlb {
             e.key == key && (e.page.is_global() || page.is_global() || e.page.asid == page.asid)
         };
         let ways = set..set + WAYS;
-        let free = ways.clone().find(|&i| same(&self.backing[i]) && self.backing[i].time != 0);
+        let free = ways
+            .clone()
+            .find(|&i| same(&self.backing[i]) && self.backing[i].time != 0);
         let free = free.or_else(|| ways.clone().find(|&i| !self.is_live(&self.backing[i])));
         let at = free.unwrap_or_else(|| {
             self.next_way = self.next_way.wrapping_add(1);
             set + usize::from(self.next_way) % WAYS
         });
-        self.backing[at] = Backing { key, time: self.time, page };
+        self.backing[at] = Backing {
+            key,
+            time: self.time,
+            page,
+        };
     }
 
     /// Notes a superpage: a flush of any page in it must drop all its pieces.
@@ -286,7 +306,10 @@ impl CpuCommon {
         }
         let set = Tlb::set_of(vpage);
         let ways = &mut self.tlb.backing[set..set + WAYS];
-        for entry in ways.iter_mut().filter(|e| e.key & PAGE_MASK == vpage && drop(&e.page)) {
+        for entry in ways
+            .iter_mut()
+            .filter(|e| e.key & PAGE_MASK == vpage && drop(&e.page))
+        {
             entry.time = 0;
         }
         self.state.flush_jump_cache();
@@ -353,7 +376,10 @@ impl CpuCommon {
     pub(crate) fn tlb_protect(&mut self, page: u32) {
         for &index in &self.tlb.filled {
             let index = usize::from(index);
-            if self.tlb.pages[index].ram.is_some_and(|ram| ram.index == page) {
+            if self.tlb.pages[index]
+                .ram
+                .is_some_and(|ram| ram.index == page)
+            {
                 let entry = &mut self.state.tlb[index / TLB_ENTRIES][index % TLB_ENTRIES];
                 if entry.write & TLB_INVALID == 0 && self.tlb.pages[index].is_writable_ram() {
                     entry.write |= TLB_NOTDIRTY;

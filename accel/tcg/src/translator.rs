@@ -70,13 +70,18 @@ struct Begun<'a, G> {
 
 impl<G> Begun<'_, G> {
     fn begin(&mut self, which: usize, page: u32) -> Result<(), Failure> {
-        let version = self.machine.tbs.begin(page).map_err(|_| Failure::Protect(page))?;
+        let version = self
+            .machine
+            .tbs
+            .begin(page)
+            .map_err(|_| Failure::Protect(page))?;
         self.pages[which] = Some((page, version));
         Ok(())
     }
 
     fn versions(&self) -> [u64; 2] {
-        self.pages.map(|page| page.map_or(0, |(_, version)| version))
+        self.pages
+            .map(|page| page.map_or(0, |(_, version)| version))
     }
 }
 
@@ -96,7 +101,10 @@ pub(crate) fn generate<G: GuestCpu>(
     start: &Start,
 ) -> Result<TbRef, Failure> {
     loop {
-        let mut begun = Begun { machine, pages: [None; 2] };
+        let mut begun = Begun {
+            machine,
+            pages: [None; 2],
+        };
         begun.begin(0, start.ram.index)?;
         let (draft, compiled) = translate(machine, compiler, cpu, start, &mut begun)?;
         let new = NewBlock {
@@ -118,8 +126,16 @@ pub(crate) fn generate<G: GuestCpu>(
 fn ranges(start: &Start, draft: &Draft) -> [CodeRange; 2] {
     let offset = (start.key.phys & !PAGE_MASK) as u16;
     let end = offset + draft.bytes;
-    let first = CodeRange { page: start.ram.index, start: offset, end: end.min(4096) };
-    let second = draft.second.map(|ram| CodeRange { page: ram.index, start: 0, end: end - 4096 });
+    let first = CodeRange {
+        page: start.ram.index,
+        start: offset,
+        end: end.min(4096),
+    };
+    let second = draft.second.map(|ram| CodeRange {
+        page: ram.index,
+        start: 0,
+        end: end - 4096,
+    });
     [first, second.unwrap_or(CodeRange::NONE)]
 }
 
@@ -132,7 +148,11 @@ fn translate<G: GuestCpu>(
     begun: &mut Begun<'_, G>,
 ) -> Result<(Draft, CompiledBlock), Failure> {
     let asked = start.key.cflags >> COUNT_SHIFT & COUNT_MASK;
-    let mut most = if asked == 0 { TB_INSNS_MAX } else { asked.min(TB_INSNS_MAX) };
+    let mut most = if asked == 0 {
+        TB_INSNS_MAX
+    } else {
+        asked.min(TB_INSNS_MAX)
+    };
     loop {
         let mut draft = draft(machine, cpu, start, most, begun)?;
         let count = draft.offsets.len() as u32;
@@ -164,7 +184,12 @@ fn draft<G: GuestCpu>(
 ) -> Result<Draft, Failure> {
     let first = start.key.pc;
     let builder = Builder::new(G::globals());
-    let mut draft = Draft { builder, offsets: Vec::new(), bytes: 0, second: None };
+    let mut draft = Draft {
+        builder,
+        offsets: Vec::new(),
+        bytes: 0,
+        second: None,
+    };
     let log = util::log::enabled(Item::InAsm) && util::log::in_filter(first);
     let mut text = String::new();
     loop {

@@ -4,8 +4,8 @@
 //! A thread sleeps on its `Sleeper` while its vCPUs are halted or the machine is paused. Whoever
 //! changes what it waits for calls `Sleeper::wake` afterwards.
 
-use std::sync::atomic::Ordering;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use parking_lot::MutexGuard;
@@ -39,7 +39,9 @@ impl<G: GuestCpu> Thread<G> {
                 None => self.turns(&mut engine),
             }
         }
-        self.cpus.iter().for_each(|cpu| machine.drop_work(cpu.common().shared.index));
+        self.cpus
+            .iter()
+            .for_each(|cpu| machine.drop_work(cpu.common().shared.index));
         self.cpus
     }
 
@@ -82,11 +84,15 @@ impl<G: GuestCpu> Thread<G> {
     }
 
     fn can_run(&self) -> bool {
-        self.cpus.iter().any(|cpu| !cpu.common().is_halted() || cpu.has_work())
+        self.cpus
+            .iter()
+            .any(|cpu| !cpu.common().is_halted() || cpu.has_work())
     }
 
     fn is_wanted(&self) -> bool {
-        self.cpus.iter().any(|cpu| self.machine.wants(&cpu.common().shared))
+        self.cpus
+            .iter()
+            .any(|cpu| self.machine.wants(&cpu.common().shared))
     }
 
     /// One turn for each vCPU.
@@ -147,7 +153,9 @@ impl<G: GuestCpu> Thread<G> {
         }
         if icount.sleep {
             let passed = i64::try_from(started.elapsed().as_nanos()).unwrap_or(i64::MAX);
-            icount.clock.warp(rest.map_or(passed, |rest| passed.min(rest)));
+            icount
+                .clock
+                .warp(rest.map_or(passed, |rest| passed.min(rest)));
         }
     }
 }

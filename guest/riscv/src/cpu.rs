@@ -19,7 +19,7 @@ pub mod slot {
     /// Address of the LR reservation; [`NO_RESERVATION`](super::NO_RESERVATION) for none.
     pub const LOAD_RES: usize = 65;
     pub const LOAD_VAL: usize = 66;
-    /// The five accrued exception flags; no IR global.
+    /// The five accrued exception flags, for helpers; generated code never touches them.
     pub const FFLAGS: usize = 67;
 }
 

@@ -27,21 +27,42 @@ const FLI_NAMES: [&str; 32] = [
 ];
 
 /// Conversions that are exact: written without a rounding mode if it is zero.
-const EXACT: [&str; 6] =
-    ["fcvt_d_w", "fcvt_d_wu", "fcvt_d_s", "fcvt_d_h", "fcvt_s_h", "fcvt_s_bf16"];
+const EXACT: [&str; 6] = [
+    "fcvt_d_w",
+    "fcvt_d_wu",
+    "fcvt_d_s",
+    "fcvt_d_h",
+    "fcvt_s_h",
+    "fcvt_s_bf16",
+];
 
 /// See `GuestCpu::disassemble`.
 pub fn disassemble(pc: u64, insn: u64, length: usize) -> String {
-    let insn = if length == 2 { insn & 0xffff } else { insn & 0xffff_ffff };
-    let mut d = Disassembler { pc, insn: insn as u32, text: Text::default() };
+    let insn = if length == 2 {
+        insn & 0xffff
+    } else {
+        insn & 0xffff_ffff
+    };
+    let mut d = Disassembler {
+        pc,
+        insn: insn as u32,
+        text: Text::default(),
+    };
     if !decode(insn as u32, length, &mut d) || d.text.mnemonic.is_empty() {
-        d.text = text(".insn", format!("{length}, {insn:#0width$x}", width = 2 + 2 * length));
+        d.text = text(
+            ".insn",
+            format!("{length}, {insn:#0width$x}", width = 2 + 2 * length),
+        );
     }
     if d.text.operands.is_empty() {
         return d.text.mnemonic;
     }
     let (mnemonic, operands) = (d.text.mnemonic, d.text.operands);
-    format!("{:<width$}{operands}", format!("{mnemonic} "), width = OPERANDS_COLUMN)
+    format!(
+        "{:<width$}{operands}",
+        format!("{mnemonic} "),
+        width = OPERANDS_COLUMN
+    )
 }
 
 /// One instruction's text.
@@ -52,7 +73,10 @@ struct Text {
 }
 
 fn text(mnemonic: impl Into<String>, operands: impl Into<String>) -> Text {
-    Text { mnemonic: mnemonic.into(), operands: operands.into() }
+    Text {
+        mnemonic: mnemonic.into(),
+        operands: operands.into(),
+    }
 }
 
 struct Disassembler {
@@ -76,7 +100,11 @@ trait Operands {
 
 /// `fcvt_w_s` is `fcvt.w.s`; Zcb's instructions are written as the ones that they abbreviate.
 fn mnemonic(name: &str) -> String {
-    let name = if name == "c_mop" { name } else { name.strip_prefix("c_").unwrap_or(name) };
+    let name = if name == "c_mop" {
+        name
+    } else {
+        name.strip_prefix("c_").unwrap_or(name)
+    };
     name.replace('_', ".")
 }
 
@@ -93,9 +121,9 @@ for_each_insn!(implement_decode);
 
 impl Disassembler {
     fn show(&mut self, name: &str, a: &dyn Operands) -> bool {
-        self.text = a.alias(name, self).unwrap_or_else(|| {
-            text(mnemonic(name) + &a.suffix(), a.operands(name, self))
-        });
+        self.text = a
+            .alias(name, self)
+            .unwrap_or_else(|| text(mnemonic(name) + &a.suffix(), a.operands(name, self)));
         true
     }
 
@@ -132,14 +160,26 @@ fn rounding(rm: i32) -> &'static str {
 }
 
 fn rounding_of_conversion(name: &str, rm: i32) -> &'static str {
-    if rm == 0 && EXACT.contains(&name) { "" } else { rounding(rm) }
+    if rm == 0 && EXACT.contains(&name) {
+        ""
+    } else {
+        rounding(rm)
+    }
 }
 
 /// `iorw` from the bits of `fence`.
 fn fence_set(bits: i32) -> String {
     let letters = ['w', 'r', 'o', 'i'];
-    let set: String = (0..4).rev().filter(|i| bits >> i & 1 != 0).map(|i| letters[i]).collect();
-    if set.is_empty() { "unknown".into() } else { set }
+    let set: String = (0..4)
+        .rev()
+        .filter(|i| bits >> i & 1 != 0)
+        .map(|i| letters[i])
+        .collect();
+    if set.is_empty() {
+        "unknown".into()
+    } else {
+        set
+    }
 }
 
 fn ordering(aq: i32, rl: i32) -> String {

@@ -276,3 +276,6 @@ pub extern "C" fn fcvtmod_w_d(cpu: &mut RiscvCpu, a: u64) -> u64 {
     let toward_zero = RoundingMode::TowardZero as u64;
     accrue(cpu, toward_zero, |s| fpu::f64_to_int_modular(a, s)) as i64 as u64
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,15 +16,15 @@ const F_NAMES: [&str; 32] = [
     "fs10", "fs11", "ft8", "ft9", "ft10", "ft11",
 ];
 
-static GLOBALS: [GlobalInfo; slot::LOAD_VAL + 1] = globals();
+static GLOBALS: [GlobalInfo; slot::FFLAGS + 1] = globals();
 
 /// Every global stands in the slot of its own number.
-const fn globals() -> [GlobalInfo; slot::LOAD_VAL + 1] {
+const fn globals() -> [GlobalInfo; slot::FFLAGS + 1] {
     let mut rows = [GlobalInfo {
         name: "",
         slot: 0,
         ty: Type::I64,
-    }; slot::LOAD_VAL + 1];
+    }; slot::FFLAGS + 1];
     let mut i = 0;
     while i < rows.len() {
         rows[i].slot = i as u8;
@@ -32,6 +32,8 @@ const fn globals() -> [GlobalInfo; slot::LOAD_VAL + 1] {
             slot::PC => "pc",
             slot::LOAD_RES => "load_res",
             slot::LOAD_VAL => "load_val",
+            // No op names it, but its slot must not be taken for a temp.
+            slot::FFLAGS => "fflags",
             _ if i < slot::F0 => X_NAMES[i],
             _ => F_NAMES[i - slot::F0],
         };

@@ -29,6 +29,7 @@ use parking_lot::Mutex;
 
 use crate::boot::{self, Kernel, ResetVector};
 pub use config::{DeviceOption, Entropy, IsaDescription, MachineWiring, VirtConfig};
+pub use devices::drivers;
 pub use error::BoardError;
 use fdt::{FdtConfig, MEIP, MSIP, MTIP, SEIP};
 use memory_map::{

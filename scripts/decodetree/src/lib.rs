@@ -86,13 +86,21 @@ impl Interpreter {
         let accept = &|index: usize| !refuse.contains(&self.model.patterns[index].name.as_str());
         let pattern = &self.model.patterns[self.tree.find(insn, accept)?];
         let value = |(name, source): &(String, model::Source)| (name.clone(), source.value(insn));
-        Some((pattern.name.clone(), pattern.members.iter().map(value).collect()))
+        Some((
+            pattern.name.clone(),
+            pattern.members.iter().map(value).collect(),
+        ))
     }
 
     /// Names of the patterns whose fixed bits `insn` has.
     pub fn matching(&self, insn: u32) -> Vec<&str> {
         let fits = |p: &&model::Pattern| insn & p.mask == p.bits;
-        self.model.patterns.iter().filter(fits).map(|p| p.name.as_str()).collect()
+        self.model
+            .patterns
+            .iter()
+            .filter(fits)
+            .map(|p| p.name.as_str())
+            .collect()
     }
 }
 

@@ -17,14 +17,22 @@ impl Segment {
 
     pub fn value(self, insn: u32) -> i32 {
         let top = insn << (32 - self.pos - self.len);
-        if self.signed { top as i32 >> (32 - self.len) } else { (top >> (32 - self.len)) as i32 }
+        if self.signed {
+            top as i32 >> (32 - self.len)
+        } else {
+            (top >> (32 - self.len)) as i32
+        }
     }
 }
 
 /// Where the value of a member comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
-    Bits { segments: Vec<Segment>, function: Option<String>, field: Option<String> },
+    Bits {
+        segments: Vec<Segment>,
+        function: Option<String>,
+        field: Option<String>,
+    },
     Const(i32),
 }
 
@@ -40,9 +48,9 @@ impl Source {
     /// The value before its function.
     pub fn value(&self, insn: u32) -> i32 {
         match self {
-            Self::Bits { segments, .. } => {
-                segments.iter().fold(0, |v, s| v.checked_shl(s.len).unwrap_or(0) | s.value(insn))
-            }
+            Self::Bits { segments, .. } => segments
+                .iter()
+                .fold(0, |v, s| v.checked_shl(s.len).unwrap_or(0) | s.value(insn)),
             Self::Const(value) => *value,
         }
     }
@@ -90,6 +98,10 @@ pub struct Model {
 
 impl Model {
     pub fn error(&self, line: usize, message: String) -> Error {
-        Error { path: self.path.clone(), line, message }
+        Error {
+            path: self.path.clone(),
+            line,
+            message,
+        }
     }
 }

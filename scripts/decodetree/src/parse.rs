@@ -83,7 +83,9 @@ fn lines(text: &str) -> Vec<Line<'_>> {
 
 fn is_name(text: &str) -> bool {
     let mut chars = text.chars();
-    chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
+    chars
+        .next()
+        .is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
         && chars.all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
@@ -125,7 +127,11 @@ impl Parser<'_> {
     }
 
     fn check_name(&self, name: &str) -> Result<(), Error> {
-        if is_name(name) { Ok(()) } else { self.fail(format!("'{name}' is not a name")) }
+        if is_name(name) {
+            Ok(())
+        } else {
+            self.fail(format!("'{name}' is not a name"))
+        }
     }
 
     fn field(&mut self, name: &str, words: &[&str]) -> Result<(), Error> {
@@ -147,8 +153,16 @@ impl Parser<'_> {
         if bits == 0 || bits > 32 {
             return self.fail(format!("field %{name} has {bits} bits, not 1 to 32"));
         }
-        let source = Source::Bits { segments, function, field: Some(name.to_string()) };
-        if self.fields.insert(name.to_string(), (self.line, source)).is_some() {
+        let source = Source::Bits {
+            segments,
+            function,
+            field: Some(name.to_string()),
+        };
+        if self
+            .fields
+            .insert(name.to_string(), (self.line, source))
+            .is_some()
+        {
             return self.fail(format!("field %{name} is declared twice"));
         }
         Ok(())
@@ -157,7 +171,11 @@ impl Parser<'_> {
     fn segment(&self, word: &str) -> Result<Segment, Error> {
         let parsed = word.split_once(':').and_then(|(pos, len)| {
             let (len, signed) = length(len)?;
-            Some(Segment { pos: pos.parse().ok()?, len, signed })
+            Some(Segment {
+                pos: pos.parse().ok()?,
+                len,
+                signed,
+            })
         });
         match parsed {
             Some(s)
@@ -166,14 +184,20 @@ impl Parser<'_> {
                 Ok(s)
             }
             Some(_) => self.fail(format!("'{word}' lies outside the instruction")),
-            None => self.fail(format!("'{word}' is not pos:len, pos:slen or !function=name")),
+            None => self.fail(format!(
+                "'{word}' is not pos:len, pos:slen or !function=name"
+            )),
         }
     }
 
     fn set(&mut self, name: &str, words: &[&str]) -> Result<(), Error> {
         self.check_name(name)?;
-        let mut set =
-            ArgSet { name: name.into(), members: Vec::new(), external: false, line: self.line };
+        let mut set = ArgSet {
+            name: name.into(),
+            members: Vec::new(),
+            external: false,
+            line: self.line,
+        };
         for word in words {
             if *word == "!extern" {
                 set.external = true;
@@ -188,12 +212,17 @@ impl Parser<'_> {
             if set.members.iter().any(|(other, _)| other == member) {
                 return self.fail(format!("member {member} is there twice"));
             }
-            set.members.push((member.to_string(), ty.map(str::to_string)));
+            set.members
+                .push((member.to_string(), ty.map(str::to_string)));
         }
         if self.model.sets.iter().any(|other| other.name == name) {
             return self.fail(format!("argument set &{name} is declared twice"));
         }
-        let home = self.earlier.iter().flat_map(|m| &m.sets).find(|other| other.name == name);
+        let home = self
+            .earlier
+            .iter()
+            .flat_map(|m| &m.sets)
+            .find(|other| other.name == name);
         match (home, set.external) {
             (None, true) => return self.fail(format!("no earlier table declares &{name}")),
             (Some(_), false) => return self.fail(format!("&{name} needs !extern here")),
@@ -212,7 +241,11 @@ impl Parser<'_> {
         if body.format.is_some() {
             return self.fail("a format cannot use a format");
         }
-        if self.formats.insert(name.to_string(), (self.line, body)).is_some() {
+        if self
+            .formats
+            .insert(name.to_string(), (self.line, body))
+            .is_some()
+        {
             return self.fail(format!("format @{name} is declared twice"));
         }
         Ok(())
@@ -319,7 +352,15 @@ impl Parser<'_> {
         self.shift(body, len)?;
         let pos = self.model.width - body.width;
         let segments = vec![Segment { pos, len, signed }];
-        self.add_member(body, name, Source::Bits { segments, function: None, field: None })
+        self.add_member(
+            body,
+            name,
+            Source::Bits {
+                segments,
+                function: None,
+                field: None,
+            },
+        )
     }
 
     fn bits(&mut self, body: &mut Body, word: &str) -> Result<(), Error> {
@@ -354,7 +395,14 @@ impl Parser<'_> {
         let set = body.set.expect("checked by members()");
         let index = self.model.patterns.len();
         let (mask, bits, line) = (body.mask, body.bits, self.line);
-        self.model.patterns.push(Pattern { name: name.into(), mask, bits, set, members, line });
+        self.model.patterns.push(Pattern {
+            name: name.into(),
+            mask,
+            bits,
+            set,
+            members,
+            line,
+        });
         self.model.root.push(Item::Pattern(index));
         Ok(())
     }
@@ -380,7 +428,10 @@ impl Parser<'_> {
 
     /// A `.` belongs to a field; a field in place does not lie over fixed bits.
     fn check_bits(&self, body: &Body) -> Result<(), Error> {
-        let fields = body.members.iter().fold(0, |m, (_, source)| m | source.mask());
+        let fields = body
+            .members
+            .iter()
+            .fold(0, |m, (_, source)| m | source.mask());
         let lost = body.dots & !fields & !body.ignored;
         if lost != 0 {
             return self.fail(format!("bits {lost:#x} are neither fixed nor in a field"));
@@ -419,9 +470,19 @@ impl Parser<'_> {
         if let Some((line, ..)) = self.open.pop() {
             return Err(self.model.error(line, "the group is not closed".into()));
         }
-        let fields = self.fields.iter().map(|(name, (line, _))| (format!("%{name}"), *line));
-        let formats = self.formats.iter().map(|(name, (line, _))| (format!("@{name}"), *line));
-        let sets = self.model.sets.iter().map(|set| (format!("&{}", set.name), set.line));
+        let fields = self
+            .fields
+            .iter()
+            .map(|(name, (line, _))| (format!("%{name}"), *line));
+        let formats = self
+            .formats
+            .iter()
+            .map(|(name, (line, _))| (format!("@{name}"), *line));
+        let sets = self
+            .model
+            .sets
+            .iter()
+            .map(|set| (format!("&{}", set.name), set.line));
         let declared = fields.chain(formats).chain(sets);
         let unused = declared.filter(|(name, _)| !self.used.contains(name));
         if let Some((name, line)) = unused.min_by_key(|(_, line)| *line) {

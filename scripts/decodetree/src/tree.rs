@@ -11,11 +11,23 @@ const MATCH_BITS_MAX: u32 = 8;
 #[derive(Debug)]
 pub enum Tree {
     /// If `insn & mask == bits`, the pattern.
-    Leaf { mask: u32, bits: u32, pattern: usize },
+    Leaf {
+        mask: u32,
+        bits: u32,
+        pattern: usize,
+    },
     /// If `insn & mask == bits`, what is inside.
-    Guard { mask: u32, bits: u32, inside: Box<Tree> },
+    Guard {
+        mask: u32,
+        bits: u32,
+        inside: Box<Tree>,
+    },
     /// The arm of `insn >> shift & mask`.
-    Match { shift: u32, mask: u32, arms: Vec<(u32, Tree)> },
+    Match {
+        shift: u32,
+        mask: u32,
+        arms: Vec<(u32, Tree)>,
+    },
     /// The first that takes the instruction.
     Any(Vec<Tree>),
 }
@@ -24,9 +36,11 @@ impl Tree {
     /// The pattern that takes `insn`, given which patterns accept.
     pub fn find(&self, insn: u32, accept: &dyn Fn(usize) -> bool) -> Option<usize> {
         match self {
-            Self::Leaf { mask, bits, pattern } => {
-                (insn & mask == *bits && accept(*pattern)).then_some(*pattern)
-            }
+            Self::Leaf {
+                mask,
+                bits,
+                pattern,
+            } => (insn & mask == *bits && accept(*pattern)).then_some(*pattern),
             Self::Guard { mask, bits, inside } => {
                 if insn & mask == *bits {
                     inside.find(insn, accept)
@@ -91,7 +105,11 @@ fn build_nodes(mut nodes: Vec<Node<'_>>, patterns: &[Pattern], known: u32) -> Tr
     let Some((shift, len)) = best_run(&nodes, common) else {
         let bits = nodes[0].bits & common;
         let inside = Box::new(build_nodes(nodes, patterns, known | common));
-        return Tree::Guard { mask: common, bits, inside };
+        return Tree::Guard {
+            mask: common,
+            bits,
+            inside,
+        };
     };
     let mask = u32::MAX >> (32 - len);
     let mut arms: Vec<(u32, Vec<Node<'_>>)> = Vec::new();
@@ -104,15 +122,25 @@ fn build_nodes(mut nodes: Vec<Node<'_>>, patterns: &[Pattern], known: u32) -> Tr
     }
     arms.sort_by_key(|(value, _)| *value);
     let known = known | mask << shift;
-    let arms = arms.into_iter().map(|(v, inside)| (v, build_nodes(inside, patterns, known)));
-    Tree::Match { shift, mask, arms: arms.collect() }
+    let arms = arms
+        .into_iter()
+        .map(|(v, inside)| (v, build_nodes(inside, patterns, known)));
+    Tree::Match {
+        shift,
+        mask,
+        arms: arms.collect(),
+    }
 }
 
 fn build_one(node: Node<'_>, patterns: &[Pattern], known: u32) -> Tree {
     let mask = node.mask & !known;
     let bits = node.bits & mask;
     match node.item {
-        Item::Pattern(pattern) => Tree::Leaf { mask, bits, pattern: *pattern },
+        Item::Pattern(pattern) => Tree::Leaf {
+            mask,
+            bits,
+            pattern: *pattern,
+        },
         Item::Group { overlap, items } => {
             let known = known | node.mask;
             let inside = if *overlap {
@@ -123,7 +151,11 @@ fn build_one(node: Node<'_>, patterns: &[Pattern], known: u32) -> Tree {
             };
             match mask {
                 0 => inside,
-                _ => Tree::Guard { mask, bits, inside: Box::new(inside) },
+                _ => Tree::Guard {
+                    mask,
+                    bits,
+                    inside: Box::new(inside),
+                },
             }
         }
     }
@@ -131,14 +163,24 @@ fn build_one(node: Node<'_>, patterns: &[Pattern], known: u32) -> Tree {
 
 /// No bit is fixed in all nodes: those that fix the most popular bit, then the others.
 fn split<'a>(nodes: Vec<Node<'a>>, patterns: &[Pattern], known: u32) -> Tree {
-    let fixing = |bit: &u32| nodes.iter().filter(|n| n.mask & !known & 1 << bit != 0).count();
+    let fixing = |bit: &u32| {
+        nodes
+            .iter()
+            .filter(|n| n.mask & !known & 1 << bit != 0)
+            .count()
+    };
     let popular = (0..32).max_by_key(fixing).expect("32 bits");
     if fixing(&popular) == 0 {
         let single = |node: Node<'a>| build_one(node, patterns, known);
         return Tree::Any(nodes.into_iter().map(single).collect());
     }
-    let (with, without) = nodes.into_iter().partition(|node| node.mask & 1 << popular != 0);
-    Tree::Any(vec![build_nodes(with, patterns, known), build_nodes(without, patterns, known)])
+    let (with, without) = nodes
+        .into_iter()
+        .partition(|node| node.mask & 1 << popular != 0);
+    Tree::Any(vec![
+        build_nodes(with, patterns, known),
+        build_nodes(without, patterns, known),
+    ])
 }
 
 /// The run of common bits with the most different values, the shortest of those: `(pos, len)`.

@@ -14,7 +14,11 @@ fn tables(prefix: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).expect("tests/decode") {
         let path = entry.expect("an entry").path();
-        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        let name = path
+            .file_name()
+            .expect("a name")
+            .to_string_lossy()
+            .into_owned();
         if name.starts_with(prefix) && name.ends_with(".decode") {
             found.push((name, fs::read_to_string(&path).expect("a text file")));
         }
@@ -27,26 +31,41 @@ fn tables(prefix: &str) -> Vec<(String, String)> {
 /// Tables are 32 bits wide, 16 if their name says so.
 fn table<'a>(name: &'a str, text: &'a str) -> Table<'a> {
     let width = if name.contains("16") { 16 } else { 32 };
-    Table { path: name, text, name: "insn", width }
+    Table {
+        path: name,
+        text,
+        name: "insn",
+        width,
+    }
 }
 
 #[test]
 fn bad_tables_are_refused() {
     for (name, text) in tables("bad_") {
         let first = text.lines().next().unwrap_or("");
-        let expected = first.strip_prefix("# error: ").expect("'# error: LINE: MESSAGE'");
+        let expected = first
+            .strip_prefix("# error: ")
+            .expect("'# error: LINE: MESSAGE'");
         let error = match generate("Decode", &[table(&name, &text)]) {
             Ok(_) => panic!("{name} was accepted"),
             Err(error) => error,
         };
-        assert_eq!(format!("{}: {}", error.line, error.message), expected, "{name}");
+        assert_eq!(
+            format!("{}: {}", error.line, error.message),
+            expected,
+            "{name}"
+        );
         assert_eq!(error.to_string(), format!("{name}:{expected}"));
     }
 }
 
 fn describe(found: Option<(String, Vec<(String, i32)>)>) -> String {
-    let Some((name, members)) = found else { return "-".into() };
-    members.iter().fold(name, |text, (member, value)| format!("{text} {member}={value}"))
+    let Some((name, members)) = found else {
+        return "-".into();
+    };
+    members.iter().fold(name, |text, (member, value)| {
+        format!("{text} {member}={value}")
+    })
 }
 
 #[test]
@@ -60,7 +79,11 @@ fn good_tables_decode_their_examples() {
             } else if let Some(example) = line.strip_prefix("#= ") {
                 let (insn, expected) = example.split_once(' ').expect("INSN NAME");
                 let insn = u32::from_str_radix(insn, 16).expect("hexadecimal");
-                assert_eq!(describe(decoder.decode(insn, &refuse)), expected, "{name}: {line}");
+                assert_eq!(
+                    describe(decoder.decode(insn, &refuse)),
+                    expected,
+                    "{name}: {line}"
+                );
                 examples += 1;
             }
         }
@@ -96,8 +119,18 @@ fn tables_share_methods() {
     let wide = "&u rd imm\n@u imm:20 rd:5 ....... &u\nlui @u ------------------------- 0110111\n";
     let check = |narrow: &str, expected: &str| {
         let tables = [
-            Table { path: "wide", text: wide, name: "wide", width: 32 },
-            Table { path: "narrow", text: narrow, name: "narrow", width: 16 },
+            Table {
+                path: "wide",
+                text: wide,
+                name: "wide",
+                width: 32,
+            },
+            Table {
+                path: "narrow",
+                text: narrow,
+                name: "narrow",
+                width: 16,
+            },
         ];
         let result = match generate("Decode", &tables) {
             Ok(source) => {
@@ -110,9 +143,18 @@ fn tables_share_methods() {
         };
         assert_eq!(result, expected);
     };
-    check("&u rd imm !extern\nlui 0110 rd:5 0000000 &u imm=3\n", "good");
-    check("&u rd !extern\n", "narrow:1: &u has other members in its own table");
+    check(
+        "&u rd imm !extern\nlui 0110 rd:5 0000000 &u imm=3\n",
+        "good",
+    );
+    check(
+        "&u rd !extern\n",
+        "narrow:1: &u has other members in its own table",
+    );
     check("&u rd imm\n", "narrow:1: &u needs !extern here");
     let other = "&v rd\nlui 0110 rd:5 0000000 &v\n";
-    check(other, "narrow:2: 'lui' has argument set &v, but &u at wide:3");
+    check(
+        other,
+        "narrow:2: 'lui' has argument set &v, but &u at wide:3",
+    );
 }

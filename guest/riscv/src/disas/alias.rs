@@ -71,7 +71,11 @@ pub fn j(a: &J, _: &str, d: &Disassembler) -> Option<Text> {
 
 pub fn jr(a: &Jr, _: &str, _: &Disassembler) -> Option<Text> {
     let rs1 = x(a.rs1);
-    let place = if a.imm == 0 { rs1.to_string() } else { format!("{}({rs1})", a.imm) };
+    let place = if a.imm == 0 {
+        rs1.to_string()
+    } else {
+        format!("{}({rs1})", a.imm)
+    };
     match (a.rd.index(), a.rs1.index()) {
         (0, RA) if a.imm == 0 => some("ret", String::new()),
         (0, _) => some("jr", place),
@@ -146,11 +150,17 @@ pub fn csri(a: &Csri, name: &str, _: &Disassembler) -> Option<Text> {
 }
 
 pub fn mop_r(a: &MopR, _: &str, _: &Disassembler) -> Option<Text> {
-    some(&format!("mop.r.{}", a.n), format!("{},{}", x(a.rd), x(a.rs1)))
+    some(
+        &format!("mop.r.{}", a.n),
+        format!("{},{}", x(a.rd), x(a.rs1)),
+    )
 }
 
 pub fn mop_rr(a: &MopRr, _: &str, _: &Disassembler) -> Option<Text> {
-    some(&format!("mop.rr.{}", a.n), format!("{},{},{}", x(a.rd), x(a.rs1), x(a.rs2)))
+    some(
+        &format!("mop.rr.{}", a.n),
+        format!("{},{},{}", x(a.rd), x(a.rs1), x(a.rs2)),
+    )
 }
 
 pub fn c_mop(a: &CMop, _: &str, _: &Disassembler) -> Option<Text> {
@@ -176,5 +186,8 @@ pub fn fff(a: &Fff, name: &str, _: &Disassembler) -> Option<Text> {
         "fsgnjx" => "fabs",
         _ => return None,
     };
-    some(&format!("{alias}.{format}"), format!("{},{}", f(a.rd), f(a.rs1)))
+    some(
+        &format!("{alias}.{format}"),
+        format!("{},{}", f(a.rd), f(a.rs1)),
+    )
 }

@@ -4,7 +4,7 @@
 //! checks the boxes of its operands. Values narrower than 64 bits are boxed in ones.
 
 use tcg::builder::Builder;
-use tcg::ir::{Cond, MemOp, OpVisitor, Temp, Type};
+use tcg::ir::{Cond, MemOp, Op, OpKind, OpVisitor, Temp, Type};
 
 use super::Translator;
 use crate::cpu::tb_flags;
@@ -97,9 +97,10 @@ impl Translator<'_, '_> {
 
     /// Floating-point state changes: mstatus.FS becomes Dirty, once in a block.
     pub(super) fn mark_dirty(&mut self) {
-        if !self.flag(tb_flags::FS_DIRTY) {
+        let helper = Helper::mark_fs_dirty.id();
+        let marks = |op: &Op| matches!(op.kind, OpKind::Call { helper: h, .. } if h == helper);
+        if !self.flag(tb_flags::FS_DIRTY) && !self.b().function.ops.iter().any(marks) {
             self.call_void(Helper::mark_fs_dirty, &[]);
-            self.context.tb_flags |= tb_flags::FS_DIRTY;
         }
     }
 

@@ -16,6 +16,11 @@ type Create = fn(&mut Properties<'_>, &MachineWiring) -> Result<Box<dyn VirtioDe
 /// The drivers that `-device` knows.
 const DRIVERS: &[(&str, Create)] = &[("virtio-rng-device", create_rng)];
 
+/// The drivers by name, for `-device help`.
+pub fn drivers() -> impl Iterator<Item = &'static str> {
+    DRIVERS.iter().map(|(name, _)| *name)
+}
+
 /// Makes all devices and plugs them in, as QEMU does: into the bus that `bus=` names, else into
 /// the free slot with the highest address.
 pub fn plug_all(

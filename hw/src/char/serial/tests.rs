@@ -1,3 +1,5 @@
+//! The UART by register, with a back end that types and listens.
+
 use super::*;
 use crate::core::testing::{FakeBackend, ManualTimers, RecordingIrq, fuzz};
 use std::sync::atomic::Ordering;

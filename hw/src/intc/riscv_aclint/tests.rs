@@ -1,3 +1,5 @@
+//! MTIMER and MSWI by register, on clocks moved by hand.
+
 use super::*;
 use crate::core::testing::{ManualTimers, RecordingIrq, fuzz};
 use include::{AccessSize, MmioDevice, TickCounter};

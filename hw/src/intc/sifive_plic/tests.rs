@@ -1,3 +1,5 @@
+//! PLIC: claims, completions, priorities and thresholds by register.
+
 use super::*;
 use crate::core::testing::{ManualTimers, Random, RecordingIrq, fuzz};
 

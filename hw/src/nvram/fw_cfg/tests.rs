@@ -1,3 +1,5 @@
+//! fw_cfg by register and by DMA.
+
 use super::*;
 use crate::core::testing::{FakeMemory, ManualTimers, RAM_BASE, fuzz};
 

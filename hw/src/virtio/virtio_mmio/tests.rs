@@ -1,3 +1,5 @@
+//! The transport by register, legacy and modern, with a device that echoes.
+
 use super::*;
 use crate::core::testing::{FakeMemory, ManualTimers, RAM_BASE, Random, RecordingIrq, fuzz};
 use crate::virtio::virtio_bus::{SharedMemory, VirtioDevice, VirtioState};

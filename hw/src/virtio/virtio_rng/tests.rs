@@ -1,3 +1,5 @@
+//! The entropy device behind a legacy slot, driven as Linux does it.
+
 use super::*;
 use crate::core::testing::{FakeMemory, ManualTimers, RAM_BASE, RecordingIrq};
 use crate::virtio::spec::status;

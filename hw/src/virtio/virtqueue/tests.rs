@@ -1,3 +1,5 @@
+//! Both ring formats from the side of the guest: good rings, each way to break one, random bytes.
+
 use super::*;
 use crate::core::testing::{FakeMemory, RAM_BASE, Random};
 use crate::virtio::spec::descriptor::{AVAIL, INDIRECT, NEXT, SIZE, USED, WRITE};
