@@ -98,8 +98,12 @@ need_node() {
 
 # bindgen loads libclang. The host's is used if there is one.
 need_libclang() {
-    ls /usr/lib/llvm-*/lib/libclang*.so* /usr/lib/*/libclang*.so* /usr/lib*/libclang.so* \
-        >/dev/null 2>&1 || [ -n "${LIBCLANG_PATH:-}" ] || install_packages libclang-dev
+    local pattern
+    [ -z "${LIBCLANG_PATH:-}" ] || return 0
+    for pattern in '/usr/lib/llvm-*/lib' '/usr/lib/*' '/usr/lib*' /usr/local/lib; do
+        ! compgen -G "$pattern/libclang*.so*" >/dev/null || return 0
+    done
+    install_packages libclang-dev
 }
 
 # The archive that the host's own apt takes Debian from.
