@@ -1,6 +1,6 @@
 //! What the rest of the machine asks of an accelerator.
 
-//pub mod tcg;
+pub mod tcg;
 
 use std::sync::Arc;
 
@@ -42,11 +42,3 @@ pub trait Accelerator: Send + Sync {
 /// the source of virtual time in `timers`.
 pub type MakeAccelerator =
     fn(&Options, Vec<Box<RiscvCpu>>, &Arc<Timers>) -> Result<Arc<dyn Accelerator>, String>;
-
-pub fn make(
-    _: &Options,
-    _: Vec<Box<RiscvCpu>>,
-    _: &Arc<Timers>,
-) -> Result<Arc<dyn Accelerator>, String> {
-    Err("not merged".into())
-}

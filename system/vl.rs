@@ -22,7 +22,7 @@ use crate::runstate::{MachineControl, RunStateMachine};
 /// Runs the program with the command line `args` (its own name first), and returns the process's
 /// exit status.
 pub fn run(args: Vec<OsString>) -> i32 {
-    run_with(args, crate::accel::make)
+    run_with(args, crate::accel::tcg::make)
 }
 
 /// [`run`] on another accelerator.

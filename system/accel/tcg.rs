@@ -97,18 +97,24 @@ impl Accelerator for Tcg {
     }
 
     fn registers(&self, cpu: usize) -> String {
-        self.accel.run_on_cpu(cpu, |cpu| cpu.dump()).unwrap_or_default()
+        self.accel
+            .run_on_cpu(cpu, |cpu| cpu.dump())
+            .unwrap_or_default()
     }
 
     fn register(&self, cpu: usize, name: &str) -> Option<u64> {
         let name = name.to_string();
-        self.accel.run_on_cpu(cpu, move |cpu| register(cpu, &name)).flatten()
+        self.accel
+            .run_on_cpu(cpu, move |cpu| register(cpu, &name))
+            .flatten()
     }
 
     fn translate(&self, cpu: usize, addr: VirtAddr) -> Option<PhysAddr> {
         let probe = move |cpu: &mut RiscvCpu| {
             let mode = cpu.fetch_mmu_idx();
-            cpu.tlb_fill(addr, Access::Load, mode, true).ok().map(|fill| fill.paddr)
+            cpu.tlb_fill(addr, Access::Load, mode, true)
+                .ok()
+                .map(|fill| fill.paddr)
         };
         self.accel.run_on_cpu(cpu, probe).flatten()
     }

@@ -3,9 +3,7 @@
 
 /// Seconds that local time is ahead of UTC, at `utc_s` seconds since 1970; 0 if nobody knows.
 pub fn utc_offset_s(utc_s: i64) -> i64 {
-    let Ok(time) = libc::time_t::try_from(utc_s) else {
-        return 0;
-    };
+    let time: libc::time_t = utc_s;
     let mut fields = std::mem::MaybeUninit::<libc::tm>::zeroed();
     // SAFETY: both pointers are to live values; the call writes all of the second or fails.
     let done = unsafe { libc::localtime_r(&raw const time, fields.as_mut_ptr()) };
