@@ -164,11 +164,11 @@ START
     li a0, MSTATUS_SIE
     csrc mstatus, a0
     CASE
-    la s7, 7f
+    la s7, 9f
     to_u                                // SIE is 0: U mode is interrupted all the same
     j fail
     .balign 4
-7:  taken SSI, 1
+9:  taken SSI, 1
     to_m
     // vectored: the base plus 4 times the cause, exceptions at the base
     la a0, vectors + 1
