@@ -88,8 +88,10 @@ START
     j fail
     .balign 4
 1:  is s8, CAUSE_LOAD_ACCESS
-    ld a0, 72(s2)
-    sd x0, 64(s2)
+    sw x0, 64(s2)
+    sw x0, 68(s2)
+    addi a1, s2, 64
+    TRAPS_AT(CAUSE_LOAD_ACCESS, a1, ld a0, 64(s2))  // M mode as well
     to_s
     la s7, 2f
     li a0, -1
@@ -98,7 +100,7 @@ START
     j fail
     .balign 4
 2:  is s8, CAUSE_STORE_ACCESS
-    ld a0, 64(s2)
+    lw a0, 64(s2)
     IS(a0, 0)
     // TOR: page + 256 to page + 1024 not writable; the lower bound is the entry before
     la a0, page + 256

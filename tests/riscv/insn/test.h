@@ -221,7 +221,8 @@ trap_m:                                 /* M mode's handler */
     mv s6, s7
     li s7, 0
     jr s6
-1:  bnez s6, report                     /* fail set it: keep the last trap's numbers */
+1:  addi s6, s6, -1                     /* fail sets it to 1: keep the last trap's numbers */
+    beqz s6, report
     csrr s8, mcause
     csrr s9, mtval
     csrr s10, mepc
