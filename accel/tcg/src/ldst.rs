@@ -207,12 +207,11 @@ pub(crate) fn after_store<G: GuestCpu>(
 ) {
     let common = cpu.common_mut();
     common.stored(ram.index, addr, bytes);
-    if common
-        .tbs
-        .as_ref()
-        .is_some_and(|tbs| !tbs.has_code(ram.index))
-    {
+    let Some(tbs) = &common.tbs else { return };
+    if !tbs.has_code(ram.index) {
         common.tlb_unprotect(addr, mmu_idx);
+    } else if common.alone == Alone::No {
+        common.stored_beside_code(ram.index);
     }
 }
 
