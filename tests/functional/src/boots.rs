@@ -1,6 +1,6 @@
 //! Boots to a shell, and every way out.
 
-use crate::session::{Outcome, Session, check};
+use harness::{Outcome, Session, check};
 use crate::{Setup, Test};
 
 pub const TESTS: &[Test] = &[

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::session::{Outcome, check};
+use harness::{Outcome, check};
 use crate::{Setup, Test};
 
 pub const TESTS: &[Test] = &[

@@ -1,4 +1,5 @@
-//! An emulator under test: its console as a stream that is searched and typed into.
+//! An emulator under test: its console as a stream that is searched and typed into. What is printed
+//! is stamped with the host's time as it arrives, so that work in the guest can be timed from outside.
 
 use std::io::{Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -29,16 +30,20 @@ pub type Outcome<T> = Result<T, Failure>;
 pub struct Session {
     child: Child,
     stdin: Option<ChildStdin>,
-    output: Receiver<Vec<u8>>,
+    output: Receiver<(Instant, Vec<u8>)>,
     /// All that was printed so far.
     pub text: String,
     /// Where `expect` goes on searching.
     seen: usize,
+    /// How long `text` was after each arrival.
+    arrivals: Vec<(usize, Instant)>,
+    started: Instant,
 }
 
 impl Session {
     /// Starts `command` with `args`; stderr is part of the console.
     pub fn start(command: &[String], args: &[String]) -> Outcome<Self> {
+        let started = Instant::now();
         let mut child = Command::new(&command[0])
             .args(&command[1..])
             .args(args)
@@ -55,7 +60,7 @@ impl Session {
             std::thread::spawn(move || {
                 let mut buffer = [0; 4096];
                 while let Ok(count @ 1..) = stream.read(&mut buffer) {
-                    if sender.send(buffer[..count].to_vec()).is_err() {
+                    if sender.send((Instant::now(), buffer[..count].to_vec())).is_err() {
                         break;
                     }
                 }
@@ -68,7 +73,26 @@ impl Session {
             output,
             text: String::new(),
             seen: 0,
+            arrivals: Vec::new(),
+            started,
         })
+    }
+
+    fn arrived(&mut self, (at, bytes): (Instant, Vec<u8>)) {
+        let printed = String::from_utf8_lossy(&bytes).replace('\r', "");
+        self.text.push_str(&printed);
+        self.arrivals.push((self.text.len(), at));
+    }
+
+    /// When the process was started.
+    pub fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// When the last byte of what `expect` found last arrived.
+    pub fn found_at(&self) -> Instant {
+        let index = self.arrivals.partition_point(|(end, _)| *end < self.seen);
+        self.arrivals.get(index).map_or(self.started, |(_, at)| *at)
     }
 
     fn tail(&self) -> String {
@@ -81,15 +105,13 @@ impl Session {
         let deadline = Instant::now() + limit;
         loop {
             if let Some(at) = self.text[self.seen..].find(what) {
-                let found = self.text[self.seen..self.seen + at].to_string();
+                let found = self.text[self.seen..self.seen + at].to_owned();
                 self.seen += at + what.len();
                 return Ok(found);
             }
             let left = deadline.saturating_duration_since(Instant::now());
             match self.output.recv_timeout(left) {
-                Ok(bytes) => self
-                    .text
-                    .push_str(&String::from_utf8_lossy(&bytes).replace('\r', "")),
+                Ok(output) => self.arrived(output),
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
                     let (what, seconds) = (what.to_string(), limit.as_secs());
                     return Err(Failure::Missing {
@@ -131,14 +153,12 @@ impl Session {
     pub fn finish(&mut self, limit: Duration) -> Outcome<i32> {
         let deadline = Instant::now() + limit;
         while Instant::now() < deadline {
-            while let Ok(bytes) = self.output.try_recv() {
-                self.text
-                    .push_str(&String::from_utf8_lossy(&bytes).replace('\r', ""));
+            while let Ok(output) = self.output.try_recv() {
+                self.arrived(output);
             }
             if let Ok(Some(status)) = self.child.try_wait() {
-                while let Ok(bytes) = self.output.recv_timeout(Duration::from_millis(50)) {
-                    self.text
-                        .push_str(&String::from_utf8_lossy(&bytes).replace('\r', ""));
+                while let Ok(output) = self.output.recv_timeout(Duration::from_millis(50)) {
+                    self.arrived(output);
                 }
                 return Ok(status.code().unwrap_or(-1));
             }
