@@ -204,7 +204,7 @@ static void quick_sort(uint64_t *low, uint64_t *high)
     }
 }
 
-static uint64_t sort(uint64_t rounds)
+static uint64_t quicksort(uint64_t rounds)
 {
     static uint64_t numbers[1024];
     uint64_t seed = 5, sum = 0;
@@ -259,7 +259,8 @@ static uint64_t dispatch(uint64_t rounds)
 }
 
 const struct kernel integer_kernels[] = {
-    { "list", list_walk }, { "matrix", matrix }, { "state", state_machine }, { "crc", crc },
-    { "sieve", sieve },    { "sort", sort },     { "divide", divide },       { "dispatch", dispatch },
+    { "list", list_walk }, { "matrix", matrix }, { "state", state_machine },
+    { "crc", crc },        { "sieve", sieve },   { "quicksort", quicksort },
+    { "divide", divide },  { "dispatch", dispatch },
     { NULL, NULL },
 };

@@ -45,27 +45,27 @@ pub const QUICK_DIVISOR: u64 = 10;
 const DATA_BYTES: u64 = 8_000_000;
 
 const KERNELS: &[(&str, &str, u64)] = &[
-    (INTEGER, "list", 10_000),
+    (INTEGER, "list", 6_000),
     (INTEGER, "matrix", 10_000),
-    (INTEGER, "state", 10_000),
-    (INTEGER, "crc", 100_000),
-    (INTEGER, "sieve", 10_000),
-    (INTEGER, "sort", 10_000),
-    (INTEGER, "divide", 1_000_000),
-    (INTEGER, "dispatch", 100_000),
-    ("floating point", "nbody", 100_000),
-    ("floating point", "linpack", 100),
-    ("floating point", "mandelbrot", 1_000),
-    ("floating point", "spectral", 1_000),
-    ("floating point", "single", 1_000),
-    ("memory", "chase", 10_000),
+    (INTEGER, "state", 50_000),
+    (INTEGER, "crc", 500_000),
+    (INTEGER, "sieve", 15_000),
+    (INTEGER, "quicksort", 10_000),
+    (INTEGER, "divide", 2_500_000),
+    (INTEGER, "dispatch", 40_000),
+    ("floating point", "nbody", 200_000),
+    ("floating point", "linpack", 200),
+    ("floating point", "mandelbrot", 6_000),
+    ("floating point", "spectral", 5_000),
+    ("floating point", "single", 5_000),
+    ("memory", "chase", 20_000),
     ("memory", "stream", 100),
-    ("memory", "memcpy", 100),
-    ("system", "syscall", 1_000_000),
-    ("system", "fork", 1_000),
-    ("system", "exec", 1_000),
-    ("system", "fault", 1_000),
-    ("system", "mprotect", 100_000),
+    ("memory", "memcpy", 200),
+    ("system", "syscall", 500_000),
+    ("system", "fork", 500),
+    ("system", "exec", 250),
+    ("system", "fault", 300),
+    ("system", "mprotect", 5_000),
     ("system", "pipe", 10_000),
 ];
 
@@ -91,11 +91,11 @@ const PROGRAMS: &[Program] = &[
     (
         "7zr a",
         "rm -f /tmp/out.7z; bench data {n} > /tmp/data",
-        "7zr a -t7z -mx=5 -mmt=1 -mtm=off -bd /tmp/out.7z /tmp/data > /dev/null",
+        "7zr a -t7z -mx=5 -md=1m -mmt=1 -mtm=off -bd /tmp/out.7z /tmp/data > /dev/null",
         "md5sum < /tmp/out.7z",
         DATA_BYTES,
     ),
-    ("python3", "", "python3 -S /lib/work.py {n}", "", 100),
+    ("python3", "", "python3 -S /lib/work.py {n}", "", 50),
     (
         "gzip",
         "bench data {n} > /tmp/data",
@@ -103,7 +103,13 @@ const PROGRAMS: &[Program] = &[
         "md5sum < /tmp/out",
         DATA_BYTES,
     ),
-    ("sha256sum", "bench data {n} > /tmp/data", "sha256sum /tmp/data", "", DATA_BYTES),
+    (
+        "sha256sum",
+        "bench data {n} > /tmp/data",
+        "sha256sum /tmp/data",
+        "",
+        DATA_BYTES,
+    ),
     (
         "sort",
         "bench lines {n} > /tmp/lines",
@@ -127,7 +133,13 @@ fn boot() -> Workload {
 
 fn kernel(&(group, name, rounds): &(&'static str, &'static str, u64)) -> Workload {
     let command = format!("bench {name} {{n}}");
-    Workload { group, name, command, rounds, ..boot() }
+    Workload {
+        group,
+        name,
+        command,
+        rounds,
+        ..boot()
+    }
 }
 
 fn program(&(name, prepare, command, check, rounds): &Program) -> Workload {
@@ -163,5 +175,7 @@ pub fn chosen(only: &[String], quick: bool) -> Vec<Workload> {
     let kernels = KERNELS.iter().map(kernel);
     let programs = PROGRAMS.iter().map(program);
     let all = std::iter::once(boot()).chain(kernels).chain(programs);
-    all.filter(wanted).map(|workload| workload.scaled(divisor)).collect()
+    all.filter(wanted)
+        .map(|workload| workload.scaled(divisor))
+        .collect()
 }

@@ -60,7 +60,10 @@ impl Session {
             std::thread::spawn(move || {
                 let mut buffer = [0; 4096];
                 while let Ok(count @ 1..) = stream.read(&mut buffer) {
-                    if sender.send((Instant::now(), buffer[..count].to_vec())).is_err() {
+                    if sender
+                        .send((Instant::now(), buffer[..count].to_vec()))
+                        .is_err()
+                    {
                         break;
                     }
                 }
