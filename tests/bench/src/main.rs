@@ -1,5 +1,5 @@
-//! Benchmark driver: boots the same guests on several emulators in turn, several times, times work in
-//! them from outside, and prints medians and their ratios to native QEMU in the same run.
+//! Benchmark driver: boots the same guests on several emulators in turn, several times, times work
+//! in them from outside, and prints medians and their ratios to native QEMU in the same run.
 //! `docs/benchmarks.md` says how to use it.
 //!
 //! **Invariant:** no clock of a guest is believed. A piece of work lies between two lines on the

@@ -33,7 +33,7 @@ const USAGE: &str = "usage: bench [--emulator NAME='CMD ...']... [--baseline NAM
                      [--out FILE.json] [--record FILE.md]";
 /// The name of the emulator that is the yardstick unless `--baseline` names another.
 const BASELINE: &str = "qemu";
-/// Without `--emulator`: those of these that are there. The last word of a row is the file looked for.
+/// Without `--emulator`: those of these that are there (the last word of a row is the file).
 const DEFAULTS: &[(&str, &str)] = &[
     ("native", "target/release/tinamou-system-riscv64"),
     ("node", "node build/wasm/tinamou-system-riscv64.js"),

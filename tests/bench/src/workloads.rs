@@ -58,15 +58,15 @@ const KERNELS: &[(&str, &str, u64)] = &[
     ("floating point", "mandelbrot", 6_000),
     ("floating point", "spectral", 5_000),
     ("floating point", "single", 5_000),
-    ("memory", "chase", 20_000),
+    ("memory", "chase", 2_000),
     ("memory", "stream", 100),
     ("memory", "memcpy", 200),
     ("system", "syscall", 500_000),
     ("system", "fork", 500),
-    ("system", "exec", 250),
-    ("system", "fault", 300),
+    ("system", "exec", 150),
+    ("system", "fault", 200),
     ("system", "mprotect", 5_000),
-    ("system", "pipe", 10_000),
+    ("system", "pipe", 5_000),
 ];
 
 /// Name, preparation, command, check, rounds.
@@ -91,11 +91,11 @@ const PROGRAMS: &[Program] = &[
     (
         "7zr a",
         "rm -f /tmp/out.7z; bench data {n} > /tmp/data",
-        "7zr a -t7z -mx=5 -md=1m -mmt=1 -mtm=off -bd /tmp/out.7z /tmp/data > /dev/null",
+        "7zr a -t7z -mx=1 -mmt=1 -mtm=off -bd /tmp/out.7z /tmp/data > /dev/null",
         "md5sum < /tmp/out.7z",
-        DATA_BYTES,
+        1_000_000,
     ),
-    ("python3", "", "python3 -S /lib/work.py {n}", "", 50),
+    ("python3", "", "python3 -S /lib/work.py {n}", "", 20),
     (
         "gzip",
         "bench data {n} > /tmp/data",
@@ -115,7 +115,7 @@ const PROGRAMS: &[Program] = &[
         "bench lines {n} > /tmp/lines",
         "LC_ALL=C sort -o /tmp/out /tmp/lines",
         "md5sum < /tmp/out",
-        100_000,
+        40_000,
     ),
 ];
 

@@ -1,5 +1,5 @@
-//! An emulator under test: its console as a stream that is searched and typed into. What is printed
-//! is stamped with the host's time as it arrives, so that work in the guest can be timed from outside.
+//! An emulator under test: its console as a stream that is searched and typed into. What is
+//! printed is stamped with the host's time as it arrives, so that work in the guest can be timed.
 
 use std::io::{Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -139,7 +139,8 @@ impl Session {
 
     /// Runs a shell command in the guest and returns what it printed.
     pub fn shell(&mut self, command: &str, limit: Duration) -> Outcome<String> {
-        // The line is echoed, maybe twice (terminal and shell); the echo holds "E""ND", so only the output matches.
+        // The line is echoed, maybe twice (terminal and shell); the echo holds "E""ND", so that
+        // only the output matches.
         self.send(&format!("{command}; echo E\"\"ND-$?\n"));
         let text = self.expect("END-", limit)?;
         let after_echo = text.rsplit_once("ND-$?\n").map_or(&*text, |(_, rest)| rest);
