@@ -37,7 +37,7 @@ const BASELINE: &str = "qemu";
 const DEFAULTS: &[(&str, &str)] = &[
     ("native", "target/release/tinamou-system-riscv64"),
     ("node", "node build/wasm/tinamou-system-riscv64.js"),
-    (BASELINE, "build/oracle/bin/qemu-system-riscv64"),
+    (BASELINE, "build/oracle/qemu-system-riscv64"),
 ];
 
 fn emulator(name: &str, command: &str) -> Emulator {
