@@ -19,6 +19,8 @@ pub enum Failure {
         seconds: u64,
         tail: String,
     },
+    #[error("the emulator ended without {what:?}; the console ends with:\n{tail}")]
+    Ended { what: String, tail: String },
     #[error("the emulator did not end within {seconds} s; the console ends with:\n{tail}")]
     Running { seconds: u64, tail: String },
 }
@@ -115,15 +117,20 @@ impl Session {
             let left = deadline.saturating_duration_since(Instant::now());
             match self.output.recv_timeout(left) {
                 Ok(output) => self.arrived(output),
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                    let (what, seconds) = (what.to_string(), limit.as_secs());
-                    return Err(Failure::Missing {
-                        what,
-                        seconds,
-                        tail: self.tail(),
-                    });
-                }
+                Err(why) => return Err(self.missing(what, limit, why)),
             }
+        }
+    }
+
+    fn missing(&self, what: &str, limit: Duration, why: RecvTimeoutError) -> Failure {
+        let (what, tail, seconds) = (what.to_string(), self.tail(), limit.as_secs());
+        match why {
+            RecvTimeoutError::Timeout => Failure::Missing {
+                what,
+                seconds,
+                tail,
+            },
+            RecvTimeoutError::Disconnected => Failure::Ended { what, tail },
         }
     }
 
