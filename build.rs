@@ -6,6 +6,8 @@ const EMSCRIPTEN_LINK: &[&str] = &[
     // `main` runs on a thread, so that it may block; the first thread keeps JavaScript's event loop.
     "-pthread",
     "-sPROXY_TO_PTHREAD",
+    // It is exported by its attribute in main.c.
+    "-Wno-unused-main",
     "-sEXIT_RUNTIME",
     // Node shows the line of an uncaught error: let it not be the whole program.
     "--minify=0",
