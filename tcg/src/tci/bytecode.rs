@@ -323,3 +323,29 @@ impl Word {
         (self.0 >> (32 + 8 * index)) as u8
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_keep_their_fields() {
+        for &op in Opcode::ALL {
+            let w = Word::new(op, 1, 2, 255, -5);
+            assert_eq!(w.opcode(), Some(op));
+            assert_eq!((w.d(), w.a(), w.b(), w.imm()), (1, 2, 255, -5));
+        }
+        assert_eq!(Word(0xff).opcode(), None, "there is room for more");
+        let w = Word::new(Opcode::MovEq, 0, 0, 0, 0x0807_f605);
+        assert_eq!((w.c(0), w.c(1), w.imm_low()), (0x05, 0xf6, -0x9fb));
+    }
+
+    /// What `select.rs` counts on.
+    #[test]
+    fn comparisons_stand_together() {
+        let set = |op: Opcode| op as u8 - Opcode::SetEq as u8;
+        for (number, ops) in (0..).zip(COMPARE_OPS) {
+            assert_eq!((set(ops.set), set(ops.set_w)), (number, number + 8));
+        }
+    }
+}

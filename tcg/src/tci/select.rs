@@ -445,9 +445,7 @@ impl Selector<'_> {
     }
 }
 
-/// Results of comparisons are 0 or 1.
+/// Results of comparisons are 0 or 1. They stand together in the table.
 fn is_compare(op: Opcode) -> bool {
-    super::bytecode::COMPARE_OPS
-        .iter()
-        .any(|c| c.set == op || c.set_w == op)
+    (Opcode::SetEq as u8..=Opcode::SetTstNeW as u8).contains(&(op as u8))
 }
