@@ -332,9 +332,7 @@ impl Selector<'_> {
     /// The same for a register that the consumer overwrites, whatever it is: nobody else looks at
     /// the value in between.
     pub fn foldable_into(&self, reg: Reg, d: Temp) -> Option<(usize, LowOp)> {
-        let Some(index) = reg.index() else {
-            return None;
-        };
+        let index = reg.index()?;
         let info = self.s.regs[index];
         let def = info.last_def;
         let hidden = def > self.block_start && info.last_use <= def && self.observed < def;
