@@ -157,7 +157,10 @@ pub trait GuestCpu: Sized + Send + 'static {
     /// Translates an address: page tables, protection, A and D bits. On a fault it leaves the
     /// exception pending in the CPU (`CpuState::exception` and the guest's own fields) and
     /// returns `Err`; with `probe` it leaves no trace.
-    #[allow(clippy::result_unit_err, reason = "what went wrong is pending in the CPU")]
+    #[allow(
+        clippy::result_unit_err,
+        reason = "what went wrong is pending in the CPU"
+    )]
     fn tlb_fill(
         &mut self,
         addr: VirtAddr,

@@ -112,7 +112,7 @@ pub struct RiscvCpu {
     pub stimecmp: u64,
     /// Dynamic rounding mode (fcsr bits 7:5).
     pub frm: u64,
-    /// What `mcycle` and `minstret` were set off by (wrapping).
+    /// `mcycle` and `minstret` less the cycles (wrapping); the value itself while inhibited.
     pub mcycle_offset: u64,
     pub minstret_offset: u64,
     pub mhpmcounter: [u64; HPM_COUNTERS],

@@ -5,7 +5,8 @@
 //! and do not count: no event is modelled.
 
 use super::Update;
-use crate::cpu::{HPM_COUNTERS, RiscvCpu};
+use super::values::COUNTEREN;
+use crate::cpu::{HPM_COUNTERS, Privilege, RiscvCpu};
 use crate::isa::Ext;
 use crate::trap::Trap;
 
@@ -29,12 +30,34 @@ pub fn has_sscofpmf(cpu: &RiscvCpu, _number: u16) -> bool {
     cpu.isa.has(Ext::Sscofpmf)
 }
 
+/// Bits of `mcountinhibit`.
+const CY: u64 = 1;
+const IR: u64 = 4;
+
+/// A counter that runs is kept as its distance from the cycles; one that stands, as its value.
+fn base(cpu: &mut RiscvCpu, bit: u64) -> u64 {
+    if cpu.mcountinhibit & bit == 0 {
+        cpu.common.cycles()
+    } else {
+        0
+    }
+}
+
 pub fn read_cycle(cpu: &mut RiscvCpu, _number: u16) -> Result<u64, Trap> {
-    Ok(cpu.common.cycles().wrapping_add(cpu.mcycle_offset))
+    Ok(base(cpu, CY).wrapping_add(cpu.mcycle_offset))
 }
 
 pub fn read_instret(cpu: &mut RiscvCpu, _number: u16) -> Result<u64, Trap> {
-    Ok(cpu.common.cycles().wrapping_add(cpu.minstret_offset))
+    Ok(base(cpu, IR).wrapping_add(cpu.minstret_offset))
+}
+
+/// Starts and stops `cycle` and `instret`, which keep their values.
+pub fn write_mcountinhibit(cpu: &mut RiscvCpu, number: u16, update: Update) -> Result<(), Trap> {
+    let (cycle, instret) = (read_cycle(cpu, number)?, read_instret(cpu, number)?);
+    cpu.mcountinhibit = update.apply(cpu.mcountinhibit, COUNTEREN & !2);
+    cpu.mcycle_offset = cycle.wrapping_sub(base(cpu, CY));
+    cpu.minstret_offset = instret.wrapping_sub(base(cpu, IR));
+    Ok(())
 }
 
 pub fn read_time(cpu: &mut RiscvCpu, _number: u16) -> Result<u64, Trap> {
@@ -46,16 +69,16 @@ pub fn read_time(cpu: &mut RiscvCpu, _number: u16) -> Result<u64, Trap> {
 }
 
 pub fn write_mcycle(cpu: &mut RiscvCpu, _number: u16, update: Update) -> Result<(), Trap> {
-    let now = cpu.common.cycles();
-    let new = update.apply(now.wrapping_add(cpu.mcycle_offset), u64::MAX);
-    cpu.mcycle_offset = new.wrapping_sub(now);
+    let base = base(cpu, CY);
+    let new = update.apply(base.wrapping_add(cpu.mcycle_offset), u64::MAX);
+    cpu.mcycle_offset = new.wrapping_sub(base);
     Ok(())
 }
 
 pub fn write_minstret(cpu: &mut RiscvCpu, _number: u16, update: Update) -> Result<(), Trap> {
-    let now = cpu.common.cycles();
-    let new = update.apply(now.wrapping_add(cpu.minstret_offset), u64::MAX);
-    cpu.minstret_offset = new.wrapping_sub(now);
+    let base = base(cpu, IR);
+    let new = update.apply(base.wrapping_add(cpu.minstret_offset), u64::MAX);
+    cpu.minstret_offset = new.wrapping_sub(base);
     Ok(())
 }
 
@@ -85,4 +108,16 @@ pub fn write_mhpmevent(cpu: &mut RiscvCpu, number: u16, update: Update) -> Resul
         cpu.mhpmevent[i] = update.apply(cpu.mhpmevent[i], u64::MAX);
     }
     Ok(())
+}
+
+/// `scountovf`: the OF bit of each event; S-mode sees those that mcounteren lets it
+/// (Sscofpmf, section 2.1).
+pub fn read_scountovf(cpu: &mut RiscvCpu, _number: u16) -> Result<u64, Trap> {
+    let overflowed = |bits, (i, event): (usize, &u64)| bits | event >> 63 << (i + 3);
+    let bits = cpu.mhpmevent.iter().enumerate().fold(0, overflowed);
+    let visible = match cpu.privilege {
+        Privilege::Machine => u64::MAX,
+        Privilege::Supervisor | Privilege::User => cpu.mcounteren,
+    };
+    Ok(bits & visible)
 }

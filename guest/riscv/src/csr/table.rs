@@ -66,8 +66,7 @@ pub static TABLE: &[Csr] = &[
     row(0x30a, "menvcfg", always, |c, _| Ok(c.menvcfg), write_menvcfg),
     rows((0x30c, 4), "mstateen", has_smstateen, |c, n| Ok(c.mstateen[(n - 0x30c) as usize]),
         write_mstateen),
-    row(0x320, "mcountinhibit", always, |c, _| Ok(c.mcountinhibit),
-        |c, _, u| set(&mut c.mcountinhibit, u, COUNTEREN & !2)),
+    row(0x320, "mcountinhibit", always, |c, _| Ok(c.mcountinhibit), write_mcountinhibit),
     rows((0x323, 29), "mhpmevent", has_zihpm, read_mhpmevent, write_mhpmevent),
     row(0x340, "mscratch", always, |c, _| Ok(c.mscratch), |c, _, u| set(&mut c.mscratch, u, ALL)),
     row(0x341, "mepc", always, read_mepc, |c, _, u| set(&mut c.mepc, u, !1)),
@@ -86,7 +85,7 @@ pub static TABLE: &[Csr] = &[
     row(0xc01, "time", time_gate, read_time, ignore),
     row(0xc02, "instret", counter_gate, read_instret, ignore),
     rows((0xc03, 29), "hpmcounter", hpm_gate, read_hpmcounter, ignore),
-    row(0xda0, "scountovf", has_sscofpmf, |_, _| Ok(0), ignore),
+    row(0xda0, "scountovf", has_sscofpmf, read_scountovf, ignore),
 
     row(0xf11, "mvendorid", always, |c, _| Ok(c.isa.mvendorid), ignore),
     row(0xf12, "marchid", always, |c, _| Ok(c.isa.marchid), ignore),
