@@ -81,7 +81,13 @@ fn other_kinds() -> Vec<OpKind> {
             cond,
         });
     }
-    all.extend([
+    all.extend(unary_and_pairs());
+    all
+}
+
+fn unary_and_pairs() -> Vec<OpKind> {
+    let (d, a, b) = (D, Temp(0), Temp(1));
+    vec![
         OpKind::Mov { d, a },
         OpKind::Neg { d, a },
         OpKind::Not { d, a },
@@ -136,8 +142,7 @@ fn other_kinds() -> Vec<OpKind> {
             b,
             bi: Temp(3),
         },
-    ]);
-    all
+    ]
 }
 
 fn fields(ty: Type) -> Vec<OpKind> {

@@ -15,11 +15,11 @@
 
 /// Calls `$macro! { table }`. Classes:
 /// - `binary`: `d <- a, b`; `immediate`: `d <- a, imm` (sign-extended); `unary`: `d <- a`;
-/// - `compare`: six instructions for each condition, named in the row: set, set W, branch (`imm` is
-///   the distance in words from the next instruction), branch W, chain, move (`d = cond(a, b)
-///   ? c0 : c1`), move W. `chain` ends a block: it continues in the block linked at exit `d & 1` if the
-///   condition holds, at the other exit if not; when that is not linked, it branches by `imm`
-///   (true) or falls through (false);
+/// - `compare`: seven instructions for each condition, named in the row: set, set W, branch (`imm`
+///   is the distance in words from the next instruction), branch W, chain, move (`d = cond(a, b)
+///   ? c0 : c1`), move W. `chain` ends a block: it continues in the block linked at exit `d & 1`
+///   if the condition holds, at the other exit if not; when that is not linked, it branches by
+///   `imm` (true) or falls through (false);
 /// - `load`, `store`: guest memory at `a` plus the low half of `imm`, through the TLB whose offset
 ///   in `CpuState` is the high half; the `MemOp` is in the field `b` (load) or `d` (store), and the
 ///   value of a store is `b`;
