@@ -132,7 +132,12 @@ pub(crate) fn generate<G: GuestCpu>(
             key: start.key,
             compiled,
             ranges: ranges(start, &draft),
-            insn_offsets: draft.offsets,
+            icount: draft.offsets.len() as u32,
+            insn_offsets: if machine.counts() {
+                draft.offsets
+            } else {
+                Vec::new()
+            },
         };
         match machine.tbs.insert(new, begun.versions()) {
             Ok(tb) => return Ok(tb),
