@@ -46,7 +46,8 @@ impl<'a, G: GuestCpu> Engine<'a, G> {
     /// Runs the vCPU until there is a reason to stop.
     pub(crate) fn cpu_exec(&mut self, cpu: &mut G) -> Stop {
         loop {
-            if cpu.common().state.exception != NO_EXCEPTION {
+            // An instruction that is run alone may itself raise one.
+            while cpu.common().state.exception != NO_EXCEPTION {
                 self.take_exception(cpu);
             }
             if let Some(stop) = self.take_requests(cpu) {

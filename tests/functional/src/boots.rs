@@ -1,7 +1,7 @@
 //! Boots to a shell, and every way out.
 
-use crate::session::{Outcome, Session, check};
 use crate::{Setup, Test};
+use harness::{Outcome, Session, check};
 
 pub const TESTS: &[Test] = &[
     ("boot", boot),

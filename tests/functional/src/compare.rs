@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::session::{Outcome, check};
 use crate::{Setup, Test};
+use harness::{Outcome, check};
 
 pub const TESTS: &[Test] = &[
     ("compare_iomem", |setup| {
