@@ -67,7 +67,9 @@ pub(crate) struct NewBlock {
     pub(crate) key: Key,
     pub(crate) compiled: CompiledBlock,
     pub(crate) ranges: [CodeRange; 2],
-    /// Of each instruction, how far behind the first.
+    /// How many instructions.
+    pub(crate) icount: u32,
+    /// Of each instruction, how far behind the first, if anybody is going to ask.
     pub(crate) insn_offsets: Vec<u16>,
 }
 
@@ -473,7 +475,7 @@ fn info(new: &NewBlock, tb_index: u32) -> BlockInfo {
         pc: new.key.pc,
         tb_flags: new.key.flags,
         cflags: new.key.cflags | two_pages,
-        icount: new.insn_offsets.len() as u32,
+        icount: new.icount,
         tb_index,
     }
 }

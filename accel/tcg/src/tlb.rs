@@ -25,6 +25,8 @@ const SETS: usize = 1024;
 const ASID_CLASSES: usize = 256;
 /// More gigabyte regions with large pages than this make each page flush a full one.
 const LARGE_REGIONS_MAX: usize = 32;
+/// So many pages to protect, and the whole first level is dropped instead.
+pub(crate) const PROTECT_MAX: usize = 16;
 const LARGE_REGION_BITS: u32 = 30;
 /// What a translation may be used for.
 mod permission {
@@ -375,6 +377,15 @@ impl CpuCommon {
         }
         self.state.tlb[index / TLB_ENTRIES][index % TLB_ENTRIES] = page.entry(vpage, has_code);
         self.tlb.pages[index] = page;
+    }
+
+    /// [`Self::tlb_protect`] for what other vCPUs asked for.
+    pub(crate) fn tlb_protect_pages(&mut self, pages: &[u32]) {
+        if pages.len() >= PROTECT_MAX {
+            self.drop_first_level(|_| true);
+        } else {
+            pages.iter().for_each(|page| self.tlb_protect(*page));
+        }
     }
 
     /// Stores to the RAM page take the slow path from now on: it holds code.
