@@ -82,8 +82,8 @@ pub struct TlbFill {
     pub read: bool,
     pub write: bool,
     pub execute: bool,
-    /// Bytes of the page or superpage (a power of two); below 4096 the permission holds for this
-    /// access only (a PMP border inside the page) and is asked again at the next.
+    /// Bytes of the page or superpage (a power of two). Below 4096 the permission holds for so many
+    /// bytes from the address on (a PMP border inside the page), and is asked again each time.
     pub size: u64,
     /// The mapping is the same in every address space (RISC-V's G bit).
     pub global: bool,
@@ -157,7 +157,10 @@ pub trait GuestCpu: Sized + Send + 'static {
     /// Translates an address: page tables, protection, A and D bits. On a fault it leaves the
     /// exception pending in the CPU (`CpuState::exception` and the guest's own fields) and
     /// returns `Err`; with `probe` it leaves no trace.
-    #[allow(clippy::result_unit_err, reason = "what went wrong is pending in the CPU")]
+    #[allow(
+        clippy::result_unit_err,
+        reason = "what went wrong is pending in the CPU"
+    )]
     fn tlb_fill(
         &mut self,
         addr: VirtAddr,
