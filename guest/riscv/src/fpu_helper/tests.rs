@@ -81,8 +81,16 @@ fn arithmetic() {
     check(run(|c| fsqrt_d(c, 0, d(-1.0))), 0x7ff8_0000_0000_0000, NV);
     check(run(|c| fadd_h(c, 0, h(0x3c00), h(0x4000))), h(0x4200), 0);
     // 1 / 3, downwards and upwards
-    check(run(|c| fdiv_s(c, 2, s(1.0), s(3.0))), !0 << 32 | 0x3eaa_aaaa, NX);
-    check(run(|c| fdiv_s(c, 3, s(1.0), s(3.0))), !0 << 32 | 0x3eaa_aaab, NX);
+    check(
+        run(|c| fdiv_s(c, 2, s(1.0), s(3.0))),
+        !0 << 32 | 0x3eaa_aaaa,
+        NX,
+    );
+    check(
+        run(|c| fdiv_s(c, 3, s(1.0), s(3.0))),
+        !0 << 32 | 0x3eaa_aaab,
+        NX,
+    );
 }
 
 #[test]
@@ -92,9 +100,17 @@ fn fused_signs() {
     check(fused(NEG_ADDEND), d(5.0), 0);
     check(fused(NEG_PRODUCT), d(-5.0), 0);
     check(fused(NEG_PRODUCT | NEG_ADDEND), d(-7.0), 0);
-    check(run(|c| fmadd_s(c, NEG_ADDEND, s(2.0), s(3.0), s(1.0))), s(5.0), 0);
+    check(
+        run(|c| fmadd_s(c, NEG_ADDEND, s(2.0), s(3.0), s(1.0))),
+        s(5.0),
+        0,
+    );
     // 1 * 2 + 1 in half precision
-    check(run(|c| fmadd_h(c, NEG_PRODUCT, h(0x3c00), h(0x4000), h(0x3c00))), h(0xbc00), 0);
+    check(
+        run(|c| fmadd_h(c, NEG_PRODUCT, h(0x3c00), h(0x4000), h(0x3c00))),
+        h(0xbc00),
+        0,
+    );
 }
 
 #[test]
@@ -137,7 +153,11 @@ fn conversions() {
     check(run(|c| fcvt_w_d(c, 1, d(-1.5))), -1i64 as u64, NX);
     check(run(|c| fcvt_wu_d(c, 1, d(4294967295.0))), !0, 0);
     check(run(|c| fcvt_wu_s(c, 0, s(-1.0))), 0, NV);
-    check(run(|c| fcvt_l_d(c, 0, d(-9e18))), -9_000_000_000_000_000_000i64 as u64, 0);
+    check(
+        run(|c| fcvt_l_d(c, 0, d(-9e18))),
+        -9_000_000_000_000_000_000i64 as u64,
+        0,
+    );
     check(run(|c| fcvt_lu_s(c, 0, s(1e30))), !0, NV);
     check(run(|c| fcvt_s_w(c, 0, 0xffff_ffff)), s(-1.0), 0);
     check(run(|c| fcvt_s_wu(c, 0, !0 << 31)), s(2147483648.0), 0);

@@ -164,7 +164,9 @@ fn multiplication_and_division() {
     check2("mul", |a, b| a.wrapping_mul(b));
     check2("mulh", |a, b| wide((a as i64).into(), (b as i64).into()));
     check2("mulhsu", |a, b| wide((a as i64).into(), b.into()));
-    check2("mulhu", |a, b| ((u128::from(a) * u128::from(b)) >> 64) as u64);
+    check2("mulhu", |a, b| {
+        ((u128::from(a) * u128::from(b)) >> 64) as u64
+    });
     check2("div", |a, b| match b {
         0 => !0,
         _ => (a as i64).wrapping_div(b as i64) as u64,
