@@ -2,7 +2,7 @@
 //: smp 4
 #include "smp.h"
 
-#define ROUNDS 5000
+#define ROUNDS 2000
 
 hart:
     barrier

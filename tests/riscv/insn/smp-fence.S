@@ -3,7 +3,7 @@
 #define HARTS 2
 #include "smp.h"
 
-#define ROUNDS 2000
+#define ROUNDS 1000
 
 hart:
     li s0, ROUNDS

@@ -2,7 +2,7 @@
 //: smp 4
 #include "smp.h"
 
-#define ROUNDS 200
+#define ROUNDS 50
 
 hart:
     li a0, 8

@@ -2,7 +2,7 @@
 //: smp 4
 #include "smp.h"
 
-#define ROUNDS 3000
+#define ROUNDS 1000
 
 hart:
     barrier

@@ -4,7 +4,7 @@
 #include "smp.h"
 #include "paging.h"
 
-#define ROUNDS 200
+#define ROUNDS 50
 
 hart:
     mv s10, s11

@@ -58,9 +58,11 @@ barrier_wait:
     amoadd.d.aqrl t1, t1, (t0)
     ori t1, t1, HARTS - 1
     addi t1, t1, 1                      // what the count is once all are here
-1:  ld t2, 0(t0)
-    bltu t2, t1, 1b
-    fence rw, rw
+1:  lr.d t2, (t0)
+    bgeu t2, t1, 2f
+    wrs.sto                             /* lets other harts run if the host has fewer */
+    j 1b
+2:  fence rw, rw
     ret
 
     .balign 64
