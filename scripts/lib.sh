@@ -98,8 +98,12 @@ need_node() {
 
 # bindgen loads libclang. The host's is used if there is one.
 need_libclang() {
-    ls /usr/lib/llvm-*/lib/libclang*.so* /usr/lib/*/libclang*.so* /usr/lib*/libclang.so* \
-        >/dev/null 2>&1 || [ -n "${LIBCLANG_PATH:-}" ] || install_packages libclang-dev
+    local pattern
+    [ -z "${LIBCLANG_PATH:-}" ] || return 0
+    for pattern in '/usr/lib/llvm-*/lib' '/usr/lib/*' '/usr/lib*' /usr/local/lib; do
+        ! compgen -G "$pattern/libclang*.so*" >/dev/null || return 0
+    done
+    install_packages libclang-dev
 }
 
 # The archive that the host's own apt takes Debian from.
@@ -155,14 +159,15 @@ Debug::NoLocking "true";
 END
 }
 
-# debian_root DIR SUITE ARCH PACKAGE...: unpacks the packages into DIR, with all they depend on, or
-# without when ARCH ends in '/alone'. What is there already is left alone.
+# debian_root DIR SUITE ARCH PACKAGE...: unpacks the packages into DIR, with all they depend on. When
+# ARCH ends in '/alone': only the packages and, for a package that is a mere name for the newest
+# kernel, that kernel. What is there already is left alone.
 debian_root() {
     local dir=$1 suite=$2 arch=${3%/alone} how=$3 wanted
     shift 3
     wanted="$suite $how $*"
     [ "$(cat "$dir/.complete" 2>/dev/null)" != "$wanted" ] || return 0
-    { have apt-get && have dpkg-deb; } || die "packages of Debian $suite are needed, but apt is not here"
+    { have apt-get && have dpkg-deb; } || die "packages of Debian $suite are needed: no apt here"
     rm -rf "$dir" "$dir.apt"
     private_apt "$dir.apt" "$suite" "$arch"
     step "list of packages of Debian $suite $arch" \
@@ -171,12 +176,21 @@ debian_root() {
         step "download of $*" env APT_CONFIG="$dir.apt/apt.conf" \
             apt-get install -y --download-only "$@"
     else
-        step "download of $*" env APT_CONFIG="$dir.apt/apt.conf" \
-            bash -euc 'cd "$1"; shift; apt-get download "$@"' - "$dir.apt/archives" "$@"
+        step "download of $*" download_alone "$dir.apt" "$@"
     fi
     step "unpacking of $*" unpack_debs "$dir.apt/archives" "$dir"
     rm -rf "$dir.apt"
     printf '%s' "$wanted" >"$dir/.complete"
+}
+
+download_alone() {
+    local apt=$1 package kernel
+    local -x APT_CONFIG=$apt/apt.conf
+    shift
+    for package in "$@"; do
+        kernel=$(apt-cache depends "$package" | sed -n "s/.*Depends: \(linux-image-[0-9].*\)/\1/p")
+        (cd "$apt/archives" && apt-get download "${kernel:-$package}") || return
+    done
 }
 
 # unpack_debs ARCHIVES DIR. /bin, /lib and so on are made links first, as on any Debian of today:

@@ -123,11 +123,11 @@ impl RunStateMachine {
         let Some(this) = self.this.upgrade() else {
             return;
         };
-        self.main_loop.post(move || this.process());
+        self.main_loop.post(move || this.settle());
     }
 
-    /// Carries out what was asked, on the main loop's thread.
-    fn process(&self) {
+    /// Carries out what was asked; on the main loop's thread, without any lock held.
+    pub fn settle(&self) {
         let Some(machine) = self.machine.get() else {
             return;
         };

@@ -184,6 +184,9 @@ impl Emulator for Shown {
     fn control(&self) -> &dyn RunStateControl {
         self.runstate.as_ref()
     }
+    fn settle(&self) {
+        self.runstate.settle();
+    }
     fn memory(&self) -> &dyn AddressSpace {
         self.machine.memory.as_ref()
     }

@@ -40,14 +40,17 @@ const COMMANDS: &[Command] = &[
     }),
     command(&["stop", "s"], "", "stop the machine", |emulator, _, _| {
         emulator.control().pause_request();
+        emulator.settle();
         Ok(String::new())
     }),
     command(&["cont", "c"], "", "let the machine go on", |emulator, _, _| {
         emulator.control().resume_request();
+        emulator.settle();
         Ok(String::new())
     }),
     command(&["system_reset"], "", "reset the machine", |emulator, _, _| {
         emulator.control().reset_request();
+        emulator.settle();
         Ok(String::new())
     }),
     command(&["system_powerdown"], "", "press the power button (this machine has none)",

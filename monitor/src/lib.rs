@@ -31,6 +31,8 @@ pub trait Emulator: Send + Sync {
     fn status(&self) -> String;
     /// Pause, resume, reset, quit.
     fn control(&self) -> &dyn RunStateControl;
+    /// Carries out what was requested of `control`, so that the next command finds it done.
+    fn settle(&self);
     /// Guest memory.
     fn memory(&self) -> &dyn AddressSpace;
     /// Harts.

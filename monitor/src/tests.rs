@@ -64,6 +64,9 @@ impl Emulator for Fake {
     fn control(&self) -> &dyn RunStateControl {
         self
     }
+    fn settle(&self) {
+        self.asked.lock().push("settled".into());
+    }
     fn memory(&self) -> &dyn AddressSpace {
         self
     }
@@ -195,5 +198,8 @@ fn a_session_on_a_terminal() {
     let greeting = "Tinamou emulator version 0 - type 'help' for the commands\r\n(tinamou) ";
     let rest = "stop\r\n(tinamou) q\x08 \x08c\r\n(tinamou) (tinamou) ";
     assert_eq!(written, format!("{greeting}{rest}"));
-    assert_eq!(*fake.asked.lock(), ["pause", "resume"]);
+    assert_eq!(
+        *fake.asked.lock(),
+        ["pause", "settled", "resume", "settled"]
+    );
 }

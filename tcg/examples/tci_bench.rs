@@ -150,7 +150,8 @@ fn memory(g: &mut Guest) {
     g.bne(5, 0);
 }
 
-fn run(name: &str, instructions: u64, body: fn(&mut Guest)) {
+/// A block that is chained to itself at exit 0, and how long it took to compile.
+fn block(body: fn(&mut Guest), buffer: &mut CodeBuffer, epoch: Instant) -> (*mut TbHeader, f64) {
     let names: [&'static str; 33] = std::array::from_fn(|_| "r");
     let globals: Vec<GlobalInfo> = (0..)
         .zip(names)
@@ -170,21 +171,25 @@ fn run(name: &str, instructions: u64, body: fn(&mut Guest)) {
     };
     let mut compiler = Compiler::default();
     let mut function = guest.b.function;
-    let epoch = Instant::now();
     let start = now_ns(epoch);
-    for _ in 0..1000 {
+    for _ in 0..10_000 {
         let _ = compiler.compile(&mut function.clone(), &[], &options);
     }
-    let compile_ns = (now_ns(epoch) - start) / 1e3;
+    let compile_ns = (now_ns(epoch) - start) / 1e4;
     let block = compiler
         .compile(&mut function, &[], &options)
         .expect("it is small");
     print!("{}", tci::disas::disassemble(&block.code));
-    let mut buffer = CodeBuffer::new(1 << 20).expect("memory");
     let tb = buffer.push(&block, &BlockInfo::default()).expect("room");
     // SAFETY: the block lives in the buffer; it jumps to itself.
     unsafe { tb.as_ref().link(0, tb.as_ptr()) };
+    (tb.as_ptr(), compile_ns)
+}
 
+fn run(name: &str, instructions: u64, body: fn(&mut Guest)) {
+    let epoch = Instant::now();
+    let mut buffer = CodeBuffer::new(1 << 20).expect("memory");
+    let (tb, compile_ns) = block(body, &mut buffer, epoch);
     let mut page = vec![0u64; 1024];
     let exit_request = AtomicU32::new(0);
     // SAFETY: all zeroes are a valid state.
@@ -206,14 +211,8 @@ fn run(name: &str, instructions: u64, body: fn(&mut Guest)) {
         env.state.slots[5] = ITERATIONS;
         let start = now_ns(epoch);
         // SAFETY: the block and the state are valid.
-        let exit = unsafe { tci::exec(&mut env, tb.as_ptr()) };
-        assert_eq!(
-            exit,
-            Exit::Slot {
-                tb: tb.as_ptr(),
-                slot: 1
-            }
-        );
+        let exit = unsafe { tci::exec(&mut env, tb) };
+        assert_eq!(exit, Exit::Slot { tb, slot: 1 });
         let per = (now_ns(epoch) - start) / (ITERATIONS * instructions) as f64;
         best = best.min(per);
     }

@@ -28,6 +28,34 @@ pub struct Function {
     pub labels: u16,
 }
 
+impl Function {
+    /// The temp that holds `value` (an I32 constant is kept zero-extended).
+    pub fn constant(&mut self, ty: Type, value: u64) -> Temp {
+        let value = if ty == Type::I32 {
+            u64::from(value as u32)
+        } else {
+            value
+        };
+        let info = TempInfo {
+            kind: TempKind::Const(value),
+            ty,
+        };
+        if let Some(index) = self.temps.iter().rposition(|t| *t == info) {
+            return Temp(index as u16);
+        }
+        self.temps.push(info);
+        Temp((self.temps.len() - 1) as u16)
+    }
+
+    /// The value of a temp that is a constant.
+    pub fn const_value(&self, temp: Temp) -> Option<u64> {
+        match self.temps.get(usize::from(temp.0))?.kind {
+            TempKind::Const(value) => Some(value),
+            _ => None,
+        }
+    }
+}
+
 /// Placeholder for an operand that is not there (`call` without result or with fewer arguments).
 pub const NO_TEMP: Temp = Temp(u16::MAX);
 
@@ -65,19 +93,7 @@ impl Builder {
 
     /// The temp that holds `value` (an I32 constant is kept zero-extended).
     pub fn constant(&mut self, ty: Type, value: u64) -> Temp {
-        let value = if ty == Type::I32 {
-            u64::from(value as u32)
-        } else {
-            value
-        };
-        let info = TempInfo {
-            kind: TempKind::Const(value),
-            ty,
-        };
-        match self.function.temps.iter().position(|t| *t == info) {
-            Some(index) => Temp(index as u16),
-            None => self.push_temp(info),
-        }
+        self.function.constant(ty, value)
     }
 
     /// A fresh label; `set_label` places it.

@@ -2,6 +2,8 @@
 
 use crate::builder::Function;
 use crate::ir::HelperInfo;
+use crate::liveness::Liveness;
+use crate::optimize::Optimizer;
 use crate::tci;
 
 /// How to compile.
@@ -34,22 +36,26 @@ pub enum CompileError {
 /// Compiles blocks; keeps its working memory from one to the next, so make one and use it often.
 #[derive(Default)]
 pub struct Compiler {
+    optimizer: Optimizer,
+    liveness: Liveness,
     generator: tci::CodeGenerator,
 }
 
 impl Compiler {
-    /// Optimizes `function` in place (so that `-d op_op` can print it) and generates bytecode.
+    /// Optimizes `function` in place (so that `-d op_opt` can print it) and generates bytecode.
     pub fn compile(
         &mut self,
         function: &mut Function,
         helpers: &[HelperInfo],
         options: &CompileOptions,
     ) -> Result<CompiledBlock, CompileError> {
+        self.optimizer.run(function, helpers);
+        self.liveness.run(function, helpers);
         self.generator.generate(function, helpers, options)
     }
 }
 
-/// The words `(pc, extra)` of the `insn_start` that the op at `position` belongs to: the last one at
+/// The words `(pc, extra)` of the `insn_start` that the op at `position` belongs to: the last at
 /// or in front of it. `insns` is [`CompiledBlock::insns`].
 pub fn find_insn(insns: &[u8], position: u32) -> Option<(u64, u64)> {
     let mut reader = Leb { bytes: insns };

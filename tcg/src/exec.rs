@@ -10,8 +10,8 @@ use crate::tb::TbHeader;
 pub struct Fault;
 
 /// The accelerator's side of execution, for one guest CPU. All of these are slow paths: the engine
-/// tries the TLB in [`CpuState`] first, and calls on a miss, a device, a page crossing, a store to a
-/// page with code, a misaligned access with `MemOp::ALIGN`.
+/// tries the TLB in [`CpuState`] first, and calls on a miss, a device, a page crossing, a store to
+/// a page with code, a misaligned access with `MemOp::ALIGN`.
 ///
 /// Values are passed zero-extended from the access's size in guest order already turned into
 /// numbers: `load_slow` returns what the IR's op defines (swapped when big-endian, extended by the

@@ -58,6 +58,43 @@ pub enum Cond {
     Never,
 }
 
+impl Cond {
+    /// True exactly when this one is false.
+    pub const fn invert(self) -> Self {
+        match self {
+            Self::Eq => Self::Ne,
+            Self::Ne => Self::Eq,
+            Self::Lt => Self::Ge,
+            Self::Ge => Self::Lt,
+            Self::Le => Self::Gt,
+            Self::Gt => Self::Le,
+            Self::Ltu => Self::Geu,
+            Self::Geu => Self::Ltu,
+            Self::Leu => Self::Gtu,
+            Self::Gtu => Self::Leu,
+            Self::TstEq => Self::TstNe,
+            Self::TstNe => Self::TstEq,
+            Self::Always => Self::Never,
+            Self::Never => Self::Always,
+        }
+    }
+
+    /// The same for exchanged operands.
+    pub const fn swap(self) -> Self {
+        match self {
+            Self::Lt => Self::Gt,
+            Self::Gt => Self::Lt,
+            Self::Le => Self::Ge,
+            Self::Ge => Self::Le,
+            Self::Ltu => Self::Gtu,
+            Self::Gtu => Self::Ltu,
+            Self::Leu => Self::Geu,
+            Self::Geu => Self::Leu,
+            other => other,
+        }
+    }
+}
+
 /// Size, sign, endianness and alignment of a memory access.
 ///
 /// Bits: 0-2 log2 of the size in bytes (0 to 4), 3 sign-extend, 4 big-endian, 5 the access must be
@@ -154,7 +191,7 @@ pub struct HelperId(pub u16);
 
 /// One row of a guest's helper table: a typed function that generated code calls.
 ///
-/// Every helper is an `extern "C" fn(&mut Cpu, u64 × nargs) -> u64` (nargs 0 to 4); a helper without
+/// Every helper is an `extern "C" fn(&mut Cpu, u64 × nargs) -> u64` (nargs 0 to 4); one without
 /// a result returns 0. So there are five wasm signatures, and none can be wrong.
 #[derive(Clone, Copy, Debug)]
 pub struct HelperInfo {

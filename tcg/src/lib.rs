@@ -2,13 +2,18 @@
 //!
 //! **Architecture Invariant:** nothing here names a guest.
 
+pub mod arith;
 pub mod builder;
 pub mod code_buffer;
 pub mod compile;
 pub mod cpu_state;
+pub mod eval;
 pub mod exec;
 pub mod ir;
+pub mod liveness;
 pub mod ops;
+pub mod optimize;
+pub mod printer;
 pub mod tb;
 pub mod tci;
 mod wasm32_h;

@@ -1,6 +1,6 @@
 //! The op table: the one place where TCG ops are stated.
 //!
-//! [`for_each_op!`] hands every row to a macro; the enum, names, flags, the visitor, the printer and
+//! [`for_each_op!`] hands every row to a macro; the enum, names, flags, the visitor, printer and
 //! most of the builder are derived from it (see `ir.rs`, `builder.rs`, `printer.rs`).
 //!
 //! A row reads `name = Variant { outputs <- inputs ; constants } FLAGS;`. Outputs and inputs are

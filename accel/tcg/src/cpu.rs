@@ -13,6 +13,7 @@ use tcg::cpu_state::{
 };
 
 use crate::icount::IcountClock;
+use crate::jump_cache::JumpBook;
 use crate::ram::HostPage;
 use crate::stats::CpuStats;
 use crate::tb_cache::TbCache;
@@ -118,6 +119,7 @@ pub struct CpuCommon {
     pub memory: Arc<dyn AddressSpace>,
     pub clock: Arc<dyn Clock>,
     pub(crate) tlb: Tlb,
+    pub(crate) jumps: JumpBook,
     /// The blocks, once the CPU belongs to an accelerator.
     pub(crate) tbs: Option<Arc<TbCache>>,
     pub(crate) alone: Alone,
@@ -159,6 +161,7 @@ impl CpuCommon {
             memory,
             clock,
             tlb: Tlb::new(),
+            jumps: JumpBook::new(),
             tbs: None,
             alone: Alone::No,
             parallel: false,
@@ -241,7 +244,7 @@ impl CpuCommon {
                 .clone()
                 .invalidate_range(page, addr, bytes, Some(&self.shared));
             if gone {
-                self.state.flush_jump_cache();
+                self.jumps_flush();
             }
         }
     }

@@ -4,7 +4,6 @@
 //! needs all vCPUs out (first code in a page, a full code buffer) happens between a `leave` and the
 //! next `enter`, after which nothing found before is used.
 
-use tcg::Compiler;
 use tcg::cpu_state::NO_EXCEPTION;
 use tcg::exec::Exit;
 use tcg::tb::TB_CF_TWO_PAGES;
@@ -17,7 +16,7 @@ use crate::env::{self, Env};
 use crate::guest::GuestCpu;
 use crate::machine::Machine;
 use crate::tb_ref::{self, TbRef};
-use crate::translator::{self, CF_NO_CHAIN, Failure, Start, count_flags};
+use crate::translator::{self, CF_NO_CHAIN, Failure, Scratch, Start, count_flags};
 
 /// Why the loop returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,14 +32,14 @@ pub(crate) enum Stop {
 /// A vCPU thread's means of execution.
 pub(crate) struct Engine<'a, G> {
     machine: &'a Machine<G>,
-    compiler: Compiler,
+    scratch: Scratch,
 }
 
 impl<'a, G: GuestCpu> Engine<'a, G> {
     pub(crate) fn new(machine: &'a Machine<G>) -> Self {
         Self {
             machine,
-            compiler: Compiler::default(),
+            scratch: Scratch::default(),
         }
     }
 
@@ -114,7 +113,7 @@ impl<'a, G: GuestCpu> Engine<'a, G> {
         let generation = self.machine.tbs.jump_generation();
         if generation != common.jump_generation {
             common.jump_generation = generation;
-            common.state.flush_jump_cache();
+            common.jumps_flush();
         }
     }
 
@@ -213,9 +212,10 @@ impl<'a, G: GuestCpu> Engine<'a, G> {
         loop {
             let mmu_idx = cpu.fetch_mmu_idx();
             let pc = cpu.pc();
-            let Ok((ram, once)) = translator::fetch_page(cpu, pc, mmu_idx) else {
+            let Ok((page, ram)) = translator::fetch_page(cpu, pc, mmu_idx) else {
                 return None;
             };
+            let (once, global) = (page.is_once(), page.is_global());
             // A permission that holds for one fetch makes a block of one instruction.
             let cflags = if once {
                 count_flags(1) | CF_NO_CHAIN
@@ -227,13 +227,13 @@ impl<'a, G: GuestCpu> Engine<'a, G> {
                 Some(tb) => Ok(tb),
                 None => {
                     let start = Start { key, ram, mmu_idx };
-                    translator::generate(self.machine, &mut self.compiler, cpu, &start)
+                    translator::generate(self.machine, &mut self.scratch, cpu, &start)
                 }
             };
             match found {
                 Ok(tb) => {
                     if usual && !once {
-                        env::remember(cpu, tb);
+                        cpu.common_mut().jumps_enter(pc, tb, global);
                     }
                     return Some(tb);
                 }
@@ -301,7 +301,7 @@ impl<'a, G: GuestCpu> Engine<'a, G> {
 
     fn known_alone(&self, cpu: &mut G, cflags: u32) -> Option<TbRef> {
         let (pc, mmu_idx) = (cpu.pc(), cpu.fetch_mmu_idx());
-        let (ram, _) = translator::fetch_page(cpu, pc, mmu_idx).ok()?;
+        let (_, ram) = translator::fetch_page(cpu, pc, mmu_idx).ok()?;
         let key = env::key(cpu, ram, cflags);
         env::find_block(self.machine, cpu, &key)
     }

@@ -1,6 +1,6 @@
 //! What generated code calls when its fast paths do not do.
 
-use tcg::cpu_state::{CpuState, JumpCacheEntry};
+use tcg::cpu_state::CpuState;
 use tcg::exec::ExecEnv;
 use tcg::ir::{MemOpIdx, RmwOp};
 use tcg::{Fault, TbHeader};
@@ -78,7 +78,7 @@ fn find_known<G: GuestCpu>(machine: &Machine<G>, cpu: &mut G) -> Option<TbRef> {
     let page = cpu.common_mut().tlb_lookup(pc, Access::Fetch, mmu_idx)?;
     let cflags = machine.cflags();
     let tb = find_block(machine, cpu, &key(cpu, page.ram?, cflags))?;
-    remember(cpu, tb);
+    cpu.common_mut().jumps_enter(pc, tb, page.is_global());
     Some(tb)
 }
 
@@ -108,19 +108,6 @@ pub(crate) fn find_block<G: GuestCpu>(
             .tlb_lookup(border, Access::Fetch, mmu_idx)?;
         page.ram.map(|ram| ram.index)
     })
-}
-
-/// Enters a block for the CPU's pc into its jump cache.
-pub(crate) fn remember<G: GuestCpu>(cpu: &mut G, tb: TbRef) {
-    let pc = cpu.pc();
-    let state = &mut cpu.common_mut().state;
-    let flags_gen = state.flags_gen;
-    state.jump_cache[CpuState::jump_cache_index(pc)] = JumpCacheEntry {
-        pc,
-        flags_gen,
-        tb: tb.address(),
-        pad: 0,
-    };
 }
 
 /// The block that the jump cache has for the CPU's pc.

@@ -10,6 +10,7 @@ mod env;
 mod exclusive;
 pub mod guest;
 pub mod icount;
+mod jump_cache;
 pub mod ldst;
 mod machine;
 mod ram;

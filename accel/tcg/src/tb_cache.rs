@@ -332,21 +332,23 @@ impl TbCache {
         me: Option<&VcpuShared>,
     ) -> bool {
         let (start, end) = offsets(addr, bytes);
-        let mut inner = self.inner.lock();
+        let mut guard = self.inner.lock();
+        let inner = &mut *guard;
         let Some(record) = inner.pages.get_mut(&page) else {
             return false;
         };
         record.version += 1;
-        let blocks = record.blocks.clone();
-        let hit = |r: &CodeRange| r.overlaps(page, start, end);
-        let mut gone = false;
-        for index in blocks {
-            if inner.blocks[index as usize].ranges.iter().any(hit) {
-                self.remove(&mut inner, index);
-                gone = true;
-            }
-        }
+        let (blocks, hit) = (&inner.blocks, |r: &CodeRange| r.overlaps(page, start, end));
+        let hit = |i: &u32| blocks[*i as usize].ranges.iter().any(hit);
+        let (hits, rest): (Vec<_>, Vec<_>) = record.blocks.iter().partition(|i| hit(i));
+        let gone = !hits.is_empty();
         if let Some(record) = inner.pages.get_mut(&page) {
+            record.blocks = rest;
+        }
+        hits.into_iter()
+            .for_each(|index| self.remove(inner, index, page));
+        inner.count_granules(page);
+        if let Some(record) = inner.pages.get(&page) {
             self.publish_mask(page, record);
         }
         if gone {
@@ -365,24 +367,23 @@ impl TbCache {
         }
     }
 
-    fn remove(&self, inner: &mut Inner, index: u32) {
-        let block = &mut inner.blocks[index as usize];
-        block
-            .tb
-            .header()
-            .cflags
-            .fetch_or(TB_CF_INVALID, Ordering::SeqCst);
+    /// Takes a block out of everything except `page`'s record.
+    fn remove(&self, inner: &mut Inner, index: u32, page: u32) {
+        let block = &inner.blocks[index as usize];
+        let flags = &block.tb.header().cflags;
+        flags.fetch_or(TB_CF_INVALID, Ordering::SeqCst);
         self.hash.remove(index, &block.key);
         let ranges = block.ranges;
         inner.unlink(index);
-        for range in ranges.iter().filter(|r| r.page != NO_PAGE) {
-            inner.forget_in_page(range.page, index);
-        }
         inner.valid_blocks -= 1;
         self.invalidated.bump();
-        for range in ranges.iter().filter(|r| r.page != NO_PAGE) {
-            if let Some(record) = inner.pages.get(&range.page) {
-                self.publish_mask(range.page, record);
+        for other in ranges.iter().map(|r| r.page).filter(|p| *p != page) {
+            if let Some(record) = inner.pages.get_mut(&other) {
+                record.blocks.retain(|&i| i != index);
+                inner.count_granules(other);
+            }
+            if let Some(record) = inner.pages.get(&other) {
+                self.publish_mask(other, record);
             }
         }
     }
@@ -490,12 +491,12 @@ impl Inner {
         }
     }
 
-    fn forget_in_page(&mut self, page: u32, index: u32) {
+    /// Brings a page's mask in line with its blocks.
+    fn count_granules(&mut self, page: u32) {
         let blocks = &self.blocks;
         let Some(record) = self.pages.get_mut(&page) else {
             return;
         };
-        record.blocks.retain(|&i| i != index);
         let ranges = record
             .blocks
             .iter()

@@ -112,7 +112,7 @@ impl Page {
         !self.is_once() || bytes <= u64::from(self.limit)
     }
 
-    fn is_global(&self) -> bool {
+    pub(crate) fn is_global(&self) -> bool {
         self.permissions & permission::GLOBAL != 0
     }
 
@@ -267,7 +267,7 @@ impl CpuCommon {
         if asid != self.tlb.asid {
             self.tlb.asid = asid;
             self.drop_first_level(|page| !page.is_global());
-            self.state.flush_jump_cache();
+            self.jumps_drop_local();
         }
     }
 
@@ -277,7 +277,7 @@ impl CpuCommon {
         self.tlb.flushed_all = self.tlb.flush_time();
         self.tlb.large_regions.clear();
         self.drop_first_level(|_| true);
-        self.state.flush_jump_cache();
+        self.jumps_flush();
     }
 
     /// Forgets the translations of the page (or superpage) around `addr` in all address spaces.
@@ -286,6 +286,7 @@ impl CpuCommon {
             return self.tlb_flush();
         }
         self.flush_page_if(addr, |_| true);
+        self.jumps_drop_page(addr & PAGE_MASK);
     }
 
     /// Forgets the translations of an address space except global ones.
@@ -293,8 +294,10 @@ impl CpuCommon {
         self.stats.tlb_flushes += 1;
         let now = self.tlb.flush_time();
         self.tlb.flushed_asid[usize::from(asid) % ASID_CLASSES] = now;
-        self.drop_first_level(|page| !page.is_global() && page.asid == asid);
-        self.state.flush_jump_cache();
+        if asid == self.tlb.asid {
+            self.drop_first_level(|page| !page.is_global());
+            self.jumps_drop_local();
+        }
     }
 
     /// Forgets the translation of the page (or superpage) around `addr` in one address space.
@@ -303,6 +306,9 @@ impl CpuCommon {
             return self.tlb_flush_asid(asid);
         }
         self.flush_page_if(addr, |page| !page.is_global() && page.asid == asid);
+        if asid == self.tlb.asid {
+            self.jumps_drop_local_page(addr & PAGE_MASK);
+        }
     }
 
     fn flush_page_if(&mut self, addr: u64, drop: impl Fn(&Page) -> bool) {
@@ -322,7 +328,6 @@ impl CpuCommon {
         {
             entry.time = 0;
         }
-        self.state.flush_jump_cache();
     }
 
     fn drop_first_level(&mut self, drop: impl Fn(&Page) -> bool) {

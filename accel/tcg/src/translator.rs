@@ -4,7 +4,7 @@
 //! makes a block of its own. So a block is found by the physical address of its start, and the
 //! second page of such a block is compared at lookup.
 
-use tcg::builder::Builder;
+use tcg::builder::{Builder, Function};
 use tcg::cpu_state::PAGE_MASK;
 use tcg::ir::{OpKind, OpVisitor, TbExit, Type};
 use tcg::tb::TB_CF_ACCEL_SHIFT;
@@ -17,7 +17,7 @@ use crate::machine::Machine;
 use crate::tb_cache::{CodeRange, InsertError, NewBlock};
 use crate::tb_hash::Key;
 use crate::tb_ref::TbRef;
-use crate::tlb::PageRam;
+use crate::tlb::{Page, PageRam};
 
 /// Most guest instructions in a block.
 pub(crate) const TB_INSNS_MAX: u32 = 256;
@@ -43,6 +43,27 @@ pub(crate) enum Failure {
     Protect(u32),
     /// The code buffer must be flushed first.
     Full,
+}
+
+/// Working memory that lasts from block to block.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    compiler: Compiler,
+    function: Function,
+}
+
+impl Scratch {
+    /// A builder of an empty function over the guest's globals.
+    fn builder<G: GuestCpu>(&mut self) -> Builder {
+        let mut function = std::mem::take(&mut self.function);
+        if function.temps.len() < G::globals().len() {
+            return Builder::new(G::globals());
+        }
+        function.temps.truncate(G::globals().len());
+        function.ops.clear();
+        function.labels = 0;
+        Builder { function }
+    }
 }
 
 /// Where a block starts.
@@ -96,7 +117,7 @@ impl<G> Drop for Begun<'_, G> {
 /// Translates the block at `start` and enters it into the cache.
 pub(crate) fn generate<G: GuestCpu>(
     machine: &Machine<G>,
-    compiler: &mut Compiler,
+    scratch: &mut Scratch,
     cpu: &mut G,
     start: &Start,
 ) -> Result<TbRef, Failure> {
@@ -106,7 +127,7 @@ pub(crate) fn generate<G: GuestCpu>(
             pages: [None; 2],
         };
         begun.begin(0, start.ram.index)?;
-        let (draft, compiled) = translate(machine, compiler, cpu, start, &mut begun)?;
+        let (draft, compiled) = translate(machine, scratch, cpu, start, &mut begun)?;
         let new = NewBlock {
             key: start.key,
             compiled,
@@ -142,7 +163,7 @@ fn ranges(start: &Start, draft: &Draft) -> [CodeRange; 2] {
 /// Translates with fewer and fewer instructions until the back end takes it.
 fn translate<G: GuestCpu>(
     machine: &Machine<G>,
-    compiler: &mut Compiler,
+    scratch: &mut Scratch,
     cpu: &mut G,
     start: &Start,
     begun: &mut Begun<'_, G>,
@@ -154,7 +175,8 @@ fn translate<G: GuestCpu>(
         asked.min(TB_INSNS_MAX)
     };
     loop {
-        let mut draft = draft(machine, cpu, start, most, begun)?;
+        let builder = scratch.builder::<G>();
+        let mut draft = draft(machine, builder, cpu, start, most, begun)?;
         let count = draft.offsets.len() as u32;
         let options = CompileOptions {
             pc_slot: machine.pc_slot,
@@ -162,10 +184,22 @@ fn translate<G: GuestCpu>(
         };
         log_draft(&draft, start, Item::Op, "OP");
         let function = &mut draft.builder.function;
-        let compiled = compiler.compile(function, &machine.helpers, &options);
+        let compiled = scratch
+            .compiler
+            .compile(function, &machine.helpers, &options);
         log_draft(&draft, start, Item::OpOpt, "OP after optimization");
+        scratch.function = std::mem::take(&mut draft.builder.function);
         match compiled {
-            Ok(compiled) => return Ok((draft, compiled)),
+            Ok(compiled) => {
+                if util::log::enabled(Item::OutAsm) && util::log::in_filter(start.key.pc) {
+                    let text = tcg::tci::disas::disassemble(&compiled.code);
+                    util::log::write(format_args!(
+                        "OUT: [words={}]\n{text}\n",
+                        compiled.code.len()
+                    ));
+                }
+                return Ok((draft, compiled));
+            }
             Err(error) => {
                 assert!(count > 1, "one instruction at {:#x}: {error}", start.key.pc);
                 most = count / 2;
@@ -177,13 +211,13 @@ fn translate<G: GuestCpu>(
 /// One pass of the guest's translator.
 fn draft<G: GuestCpu>(
     machine: &Machine<G>,
+    builder: Builder,
     cpu: &mut G,
     start: &Start,
     most: u32,
     begun: &mut Begun<'_, G>,
 ) -> Result<Draft, Failure> {
     let first = start.key.pc;
-    let builder = Builder::new(G::globals());
     let mut draft = Draft {
         builder,
         offsets: Vec::new(),
@@ -255,7 +289,7 @@ fn fetch<G: GuestCpu>(
         return Ok(None);
     }
     let border = (pc & PAGE_MASK).wrapping_add(!PAGE_MASK + 1);
-    let ram = fetch_page(cpu, border, start.mmu_idx)?.0;
+    let ram = fetch_page(cpu, border, start.mmu_idx)?.1;
     if begun.pages[1].is_none() {
         begun.begin(1, ram.index)?;
     }
@@ -271,15 +305,15 @@ fn cut(bytes: [u8; 8], length: usize) -> u64 {
     u64::from_le_bytes(bytes) << unused >> unused
 }
 
-/// RAM behind a page that may be executed, and whether the permission is for this time only.
+/// A page that may be executed, and the RAM behind it.
 pub(crate) fn fetch_page<G: GuestCpu>(
     cpu: &mut G,
     pc: u64,
     mmu_idx: usize,
-) -> Result<(PageRam, bool), Failure> {
+) -> Result<(Page, PageRam), Failure> {
     let page = ldst::translate(cpu, pc, Access::Fetch, mmu_idx).map_err(|_| Failure::Fault)?;
     match page.ram {
-        Some(ram) => Ok((ram, page.is_once())),
+        Some(ram) => Ok((page, ram)),
         None => {
             // Nothing runs code out of device registers.
             cpu.raise_bus_error(include::VirtAddr(pc), Access::Fetch);

@@ -84,11 +84,15 @@ fn an_instruction_may_cross_pages() {
             size: 4096,
         };
         cpu.maps.insert((0, 2), Some(map));
+        cpu.common.tlb_flush();
     });
     board.run(at - 4);
     assert_eq!(board.x(3), 217);
     // And it is not there at all: the fault is at the instruction, its address in the second page.
-    board.with(0, |cpu| cpu.maps.insert((0, 2), None));
+    board.with(0, |cpu| {
+        cpu.maps.insert((0, 2), None);
+        cpu.common.tlb_flush();
+    });
     board.run(at - 4);
     assert_eq!(board.log(), [(PAGE_FAULT, at, CODE + 0x1000)]);
     assert_eq!(board.x(1), 5);
@@ -148,7 +152,10 @@ fn a_crossing_store_stores_nothing_when_the_second_page_faults() {
     board.run(CODE);
     assert_eq!(board.log(), [(PAGE_FAULT, CODE, 0x50000)]);
     assert_eq!(board.memory.word(0x4fff8), 0);
-    board.with(0, |cpu| cpu.maps.clear());
+    board.with(0, |cpu| {
+        cpu.maps.clear();
+        cpu.common.tlb_flush();
+    });
     board.run(CODE);
     assert_eq!(board.memory.word(0x4fff8), 0xffff_ffff_0000_0000);
     assert_eq!(board.memory.word(0x50000), 0x0000_0000_ffff_ffff);

@@ -16,8 +16,8 @@
 /// Calls `$macro! { table }`. Classes:
 /// - `binary`: `d <- a, b`; `immediate`: `d <- a, imm` (sign-extended); `unary`: `d <- a`;
 /// - `compare`: six instructions for each condition, named in the row: set, set W, branch (`imm` is
-///   the distance in words from the next instruction), branch W, chain, move (`d = cond(a, b) ? c0 :
-///   c1`), move W. `chain` ends a block: it continues in the block linked at exit `d & 1` if the
+///   the distance in words from the next instruction), branch W, chain, move (`d = cond(a, b)
+///   ? c0 : c1`), move W. `chain` ends a block: it continues in the block linked at exit `d & 1` if the
 ///   condition holds, at the other exit if not; when that is not linked, it branches by `imm`
 ///   (true) or falls through (false);
 /// - `load`, `store`: guest memory at `a` plus the low half of `imm`, through the TLB whose offset
@@ -194,6 +194,8 @@ macro_rules! for_each_bytecode {
                 GotoTb goto_tb;         // exit d, if it is linked
                 Budget budget;          // -icount: takes imm off, at the start of a block
                 GotoPtr goto_ptr;       // pc is in slot a
+                GotoPtrAnd goto_ptr_and; // pc is d <- a & imm
+                GotoPtrImm goto_ptr_imm; // pc is d <- imm
                 ExitSlot exit_slot;     // exit d
                 ExitMain exit_main;
                 ExitException exit_exception;

@@ -122,7 +122,11 @@ impl Emitter {
 
     /// Slots of inputs that end here may serve the outputs: handlers read before they write.
     fn put(&mut self, number: u32, op: &LowOp, code: &mut Vec<u64>) -> Result<(), CompileError> {
-        self.release_ended(number, op, true);
+        // What `d` and `c0` are, outputs often, keeps its slot to the end of the instruction.
+        let late = [op.d, op.c[0]];
+        for reg in op.regs().filter(|reg| !late.contains(reg)) {
+            self.release_ended(number, reg);
+        }
         for index in op.regs().filter_map(Reg::index) {
             if !self.intervals[index].placed {
                 let slot = self.take()?;
@@ -131,17 +135,17 @@ impl Emitter {
             }
         }
         self.put_words(op, code);
-        self.release_ended(number, op, false);
+        for reg in late {
+            self.release_ended(number, reg);
+        }
         Ok(())
     }
 
-    /// Frees the slots of what ends here and began `earlier`, or began here.
-    fn release_ended(&mut self, number: u32, op: &LowOp, earlier: bool) {
-        for index in op.regs().filter_map(Reg::index) {
-            let i = self.intervals[index];
-            if !i.fixed && i.last == number && (i.first < number) == earlier {
-                self.free[usize::from(i.slot / 64)] |= 1 << (i.slot % 64);
-            }
+    fn release_ended(&mut self, number: u32, reg: Reg) {
+        let Some(index) = reg.index() else { return };
+        let i = self.intervals[index];
+        if !i.fixed && i.placed && i.last == number {
+            self.free[usize::from(i.slot / 64)] |= 1 << (i.slot % 64);
         }
     }
 

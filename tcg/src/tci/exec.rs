@@ -1,4 +1,4 @@
-//! The dispatch loop: one dense `match` (inside wasm that beats tail calls), slow paths out of line.
+//! The dispatch loop: one dense `match` (inside wasm that beats tail calls), slow paths aside.
 //!
 //! What must stay in host registers: the CPU's address, the instruction pointer, the current block,
 //! the address of the exit request. So [`Machine`] is a local whose address is never taken by a
@@ -40,7 +40,8 @@ macro_rules! fields {
                 // SAFETY: only `fetch` makes an `Insn`, of an instruction of a valid block; the
                 // offset is inside its word, and aligned.
                 unsafe { *self.0.cast::<u8>().add($offset).cast::<$ty>() as $out }
-            })*
+            }
+            )*
         }
     };
 }
@@ -117,7 +118,9 @@ macro_rules! define_exec {
                         $(Opcode::$st => if !m.store::<$stt>(w, |v| v as $stt) {
                             return m.exception(1);
                         },)*
-                        $(Opcode::$sld => m.set(w.d(), m.field::<$slt>(w).read_unaligned() as u64),)*
+                        $(Opcode::$sld => {
+                            m.set(w.d(), m.field::<$slt>(w).read_unaligned() as u64)
+                        })*
                         $(Opcode::$sst => {
                             m.field::<$sstt>(w).write_unaligned(m.get(w.b()) as $sstt)
                         })*
@@ -501,7 +504,8 @@ macro_rules! rows {
             unsafe fn $name(&mut $self, $w: Insn) -> $ret {
                 // SAFETY: the promise of `exec`, passed on.
                 unsafe { $body }
-            })*
+            }
+            )*
         }
     };
 }
@@ -675,11 +679,11 @@ impl<E: ExecEnv> Machine<'_, E> {
         }
     }
 
+    /// To the block for `pc`, which is in the pc global too.
     #[inline(always)]
-    unsafe fn goto_ptr(&mut self, w: Insn) -> Option<Exit> {
+    unsafe fn go_to(&mut self, pc: u64) -> Option<Exit> {
         // SAFETY: the state; what the jump cache holds for its current generation is valid.
         unsafe {
-            let pc = self.get(w.a());
             let cache = (&raw const (*self.state).jump_cache).cast::<JumpCacheEntry>();
             let entry = &*cache.add(CpuState::jump_cache_index(pc));
             let target = if entry.pc == pc && entry.flags_gen == (*self.state).flags_gen {
@@ -693,6 +697,32 @@ impl<E: ExecEnv> Machine<'_, E> {
             self.enter(target);
             self.exit_requested()
                 .then_some(Exit::Request { tb: self.tb })
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn goto_ptr(&mut self, w: Insn) -> Option<Exit> {
+        // SAFETY: a slot.
+        unsafe { self.go_to(self.get(w.a())) }
+    }
+
+    #[inline(always)]
+    unsafe fn goto_ptr_and(&mut self, w: Insn) -> Option<Exit> {
+        // SAFETY: slots.
+        unsafe {
+            let pc = self.get(w.a()) & w.imm() as u64;
+            self.set(w.d(), pc);
+            self.go_to(pc)
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn goto_ptr_imm(&mut self, w: Insn) -> Option<Exit> {
+        // SAFETY: a slot.
+        unsafe {
+            let pc = w.imm() as u64;
+            self.set(w.d(), pc);
+            self.go_to(pc)
         }
     }
 

@@ -104,8 +104,8 @@ pub enum Outputs {
     Two,
 }
 
-/// What is known of a virtual register during selection. Positions are those of instructions plus 1;
-/// 0 is never.
+/// What is known of a virtual register during selection. Positions are those of instructions
+/// plus 1; 0 is never.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RegInfo {
     pub global: bool,

@@ -193,7 +193,9 @@ impl Selector<'_> {
 
     /// Whether the value in `reg` is the sign extension of its low half.
     pub fn reg_is_sext32(&self, reg: Reg) -> bool {
-        reg == Reg::ZERO || reg.index().is_some_and(|i| self.s.regs[i].sext32)
+        let known =
+            |info: &RegInfo| info.sext32 && (info.single_def || info.last_def > self.block_start);
+        reg == Reg::ZERO || reg.index().is_some_and(|i| known(&self.s.regs[i]))
     }
 
     fn is_sext32(&self, op: &LowOp) -> bool {
@@ -421,8 +423,8 @@ impl Selector<'_> {
         self.s.constants.clear();
     }
 
-    /// For a `brcond` to `label` at the end of a block: the exits taken when it branches and when it
-    /// does not, if both sides start with a `goto_tb` and nobody else comes to the label.
+    /// For a `brcond` to `label` at the end of a block: the exit taken when it branches, and the op
+    /// that would take it, if both sides start with a `goto_tb` and nobody else comes to the label.
     pub fn chained_exits(&self, label: Label) -> Option<(u8, usize)> {
         let ops = &self.function.ops;
         let goto = |at: usize| match ops.get(at)?.kind {

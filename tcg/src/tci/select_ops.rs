@@ -497,6 +497,9 @@ impl OpVisitor for Selector<'_> {
     }
 
     fn goto_ptr(&mut self, _ty: Type) {
+        if self.fuse_goto_ptr() {
+            return;
+        }
         let pc = Reg::raw(self.options.pc_slot);
         self.push(LowOp::new(GotoPtr, Reg::NONE, pc, Reg::NONE), Outputs::None);
     }
@@ -694,6 +697,33 @@ impl Selector<'_> {
             },
             Outputs::None,
         );
+    }
+
+    /// The instruction in front makes the pc: goes there at once.
+    fn fuse_goto_ptr(&mut self) -> bool {
+        let number = self.s.low.len();
+        let function = self.function;
+        let Some(last) = self.s.low.last_mut().filter(|op| !op.dead) else {
+            return false;
+        };
+        let made = last.d.index().and_then(|index| function.temps.get(index));
+        let is_pc = made.is_some_and(|temp| {
+            temp.ty == Type::I64
+                && temp.kind
+                    == TempKind::Global {
+                        slot: self.options.pc_slot,
+                    }
+        });
+        let fused = match last.op {
+            AndI => GotoPtrAnd,
+            MovI => GotoPtrImm,
+            _ => return false,
+        };
+        if is_pc && number as u32 > self.block_start {
+            last.op = fused;
+            return true;
+        }
+        false
     }
 
     /// A helper may have changed any of them.

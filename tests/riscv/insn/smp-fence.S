@@ -3,7 +3,7 @@
 #define HARTS 2
 #include "smp.h"
 
-#define ROUNDS 1000
+#define ROUNDS 200
 
 hart:
     li s0, ROUNDS

@@ -41,8 +41,21 @@ impl Translator<'_, '_> {
     /// Goes to a computed address.
     pub(super) fn goto_computed(&mut self, dest: Temp) {
         self.set_pc(dest);
+        self.goto_pc();
+    }
+
+    /// Goes to where the pc points, in the state (mode, flags) that now is. Requests to leave are
+    /// seen there, so this will do after changes that may unmask an interrupt and request it.
+    pub(super) fn goto_pc(&mut self) {
         self.b().goto_ptr(Type::I64);
         self.end = TranslateEnd::NoReturn;
+    }
+
+    /// On with the next instruction, translated for the state that now is.
+    pub(super) fn goto_next_anew(&mut self) {
+        let next = self.next_pc();
+        self.set_pc_const(next);
+        self.goto_pc();
     }
 
     /// Back to the execution loop, which goes on at whatever the pc is.

@@ -13,6 +13,10 @@ const PLAIN_CSRS: [i32; 11] = [
     0x001, 0x105, 0x140, 0x141, 0x142, 0x143, 0x305, 0x340, 0x341, 0x342, 0x343,
 ];
 
+/// CSRs whose writing changes `tb_flags` or the interrupts enabled, and no more: sstatus, sie, sip,
+/// mstatus, mie, mip, frm, fcsr. Their helpers request an exit if an interrupt is due.
+const STATUS_CSRS: [i32; 8] = [0x100, 0x104, 0x144, 0x300, 0x304, 0x344, 0x002, 0x003];
+
 /// CSRs that count: cycle, time, instret, mcycle, minstret.
 const COUNTERS: [i32; 5] = [0xc00, 0xc01, 0xc02, 0xb00, 0xb02];
 
@@ -46,10 +50,10 @@ enum Change {
 }
 
 impl Translator<'_, '_> {
-    /// The helper sets the pc.
+    /// The helper sets the pc, and requests an exit if an interrupt is due in the new mode.
     fn trap_return(&mut self, _: &Empty, helper: Helper) -> bool {
         self.call_void(helper, &[]);
-        self.exit_to_loop();
+        self.goto_pc();
         true
     }
 
@@ -90,7 +94,9 @@ impl Translator<'_, '_> {
     }
 
     fn after_write(&mut self, csr: i32) -> bool {
-        if !PLAIN_CSRS.contains(&csr) {
+        if STATUS_CSRS.contains(&csr) {
+            self.goto_next_anew();
+        } else if !PLAIN_CSRS.contains(&csr) {
             self.exit_to_next();
         }
         true
