@@ -1,4 +1,4 @@
-//! `tinamou-system-riscv64`: the program's entry. All it does is to hand the command line to [`run`]
+//! `tinamou-system-riscv64`: the entry. All it does is to hand the command line to [`run`]
 //! and the status that comes back to the host; the two hosts differ in how a program begins.
 //!
 //! **Architecture Invariant:** only `system` wires crates together.

@@ -187,20 +187,6 @@ impl Options {
         if self.monitors.len() > 1 {
             return refuse("-monitor: there can be one monitor");
         }
-        let filtered = [
-            Item::InAsm,
-            Item::Op,
-            Item::OpOpt,
-            Item::OutAsm,
-            Item::Exec,
-            Item::Cpu,
-        ];
-        if !self.log_filter.is_empty() && !filtered.iter().any(|i| self.log_items.contains(i)) {
-            return refuse("-dfilter: needs -d with an item that has addresses, such as in_asm");
-        }
-        if self.log_file.is_some() && self.log_items.is_empty() {
-            return refuse("-D: needs -d, or there is nothing to log");
-        }
         for device in &self.devices {
             self.check_rng(device)?;
         }

@@ -11,7 +11,7 @@ extern "C" fn tinamou_main(argc: c_int, argv: *const *const c_char) -> c_int {
     crate::run::run((0..argc).map(|index| argument(argv, index)).collect())
 }
 
-/// A panic says what is broken and ends the program; left to itself, the abort after it would end up
+/// A panic says what is broken and ends the program; left to itself, the abort after it would end
 /// as an uncaught JavaScript exception with a trace of addresses.
 fn exit_on_panic() {
     let say = std::panic::take_hook();

@@ -1,3 +1,5 @@
+//! A small memory map: RAM in two blocks, a ROM, two devices.
+
 use super::*;
 
 /// Remembers its last store, and answers loads with the offset.

@@ -317,7 +317,7 @@ fn action(options: &mut Options, value: &str) -> Result<(), Stop> {
             ("panic", "none") => actions.panic = OnPanic::None,
             ("watchdog", _) => return Err("there is no watchdog yet in Tinamou".to_string())?,
             ("reboot" | "shutdown" | "panic", what) => {
-                return Err(format!("'{event}' has no action '{what}'"))?;
+                Err(format!("'{event}' has no action '{what}'"))?;
             }
             _ => return Err(format!("there is no event '{event}'"))?,
         }

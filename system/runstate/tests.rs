@@ -1,3 +1,5 @@
+//! Requests, what they do to the machine, and where it stands then.
+
 use std::time::Duration;
 
 use super::*;

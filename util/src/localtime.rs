@@ -1,5 +1,7 @@
 //! The host's time zone.
 #![expect(unsafe_code, reason = "only the C library knows the time zone")]
+// A `long` of the host is 64 bits here and 32 bits there.
+#![allow(clippy::useless_conversion)]
 
 /// Seconds that local time is ahead of UTC, at `utc_s` seconds since 1970; 0 if nobody knows.
 pub fn utc_offset_s(utc_s: i64) -> i64 {
@@ -11,7 +13,7 @@ pub fn utc_offset_s(utc_s: i64) -> i64 {
         return 0;
     }
     // SAFETY: `localtime_r` succeeded, so it filled the fields in.
-    unsafe { fields.assume_init() }.tm_gmtoff.into()
+    i64::from(unsafe { fields.assume_init() }.tm_gmtoff)
 }
 
 #[cfg(test)]

@@ -131,8 +131,16 @@ pub struct CpuCommon {
     pub(crate) icount: Option<Arc<IcountClock>>,
     /// Instructions of the running slice (what `CpuState::icount_left` was at its start).
     pub(crate) icount_budget: i64,
+    /// By a hash of the RAM page: the page, and how often data in it was stored lately.
+    pub(crate) mixed_pages: [(u32, u32); MIXED_PAGES],
     pub(crate) stats: CpuStats,
 }
+
+/// Pages with code and data that are watched at a time.
+const MIXED_PAGES: usize = 16;
+/// So many stores to data beside code are seen one by one, before it is asked whether the code is
+/// still worth it.
+pub(crate) const MIXED_STORES: u32 = 128;
 
 impl CpuCommon {
     /// vCPU number `index` after power-on, not yet part of an accelerator.
@@ -168,6 +176,7 @@ impl CpuCommon {
             jump_generation: 0,
             icount: None,
             icount_budget: 0,
+            mixed_pages: [(u32::MAX, 0); MIXED_PAGES],
             stats: CpuStats::default(),
         }
     }
@@ -233,6 +242,24 @@ impl CpuCommon {
     fn phys_load(&self, addr: PhysAddr, bytes: u64) -> Option<u64> {
         let page = self.memory.ram_page(addr)?;
         (addr.0 & (bytes - 1) == 0).then(|| HostPage::new(&page).load(addr.0, bytes))
+    }
+
+    /// Data was stored the slow way because code is in its page. Often that code is long dead: a
+    /// page that had a program once, and has something else now.
+    pub(crate) fn stored_beside_code(&mut self, page: u32) {
+        self.stats.slow_stores += 1;
+        let entry = &mut self.mixed_pages[page as usize % MIXED_PAGES];
+        if entry.0 != page {
+            *entry = (page, 0);
+        }
+        entry.1 += 1;
+        if entry.1.is_multiple_of(MIXED_STORES)
+            && let Some(tbs) = &self.tbs
+            && tbs.clone().evict(page, entry.1, &self.shared)
+        {
+            entry.1 = 0;
+            self.jumps_flush();
+        }
     }
 
     /// Bytes of RAM were stored in a page that may hold code: blocks made from them go.

@@ -223,12 +223,11 @@ pub(crate) fn after_store<G: GuestCpu>(
 ) {
     let common = cpu.common_mut();
     common.stored(ram.index, addr, bytes);
-    if common
-        .tbs
-        .as_ref()
-        .is_some_and(|tbs| !tbs.has_code(ram.index))
-    {
+    let Some(tbs) = &common.tbs else { return };
+    if !tbs.has_code(ram.index) {
         common.tlb_unprotect(addr, mmu_idx);
+    } else if common.alone == Alone::No {
+        common.stored_beside_code(ram.index);
     }
 }
 
@@ -313,6 +312,27 @@ fn store_bytes<G: GuestCpu>(
         let at = addr.wrapping_add(i);
         page_store(cpu, pair.page(at), at, 1, value >> (8 * i), mmu_idx)
     })
+}
+
+/// Zeroes the aligned block of `bytes` bytes (a power of two from 8 to a page) around `addr`; a
+/// fault reports `addr` itself.
+pub fn zero<G: GuestCpu>(cpu: &mut G, addr: u64, bytes: u64, mmu_idx: usize) -> Result<(), Fault> {
+    let page = translate(cpu, addr, Access::Store, mmu_idx)?;
+    let first = addr & bytes.wrapping_neg();
+    check_code(cpu, &page, first, bytes)?;
+    let words = (0..bytes / 8).map(|i| first + 8 * i);
+    match page.ram {
+        Some(ram) if page.is_writable_ram() => {
+            words.for_each(|at| ram.host.store(at, 8, 0));
+            after_store(cpu, ram, first, bytes, mmu_idx);
+            Ok(())
+        }
+        Some(_) => Ok(()),
+        None => {
+            let mut words = words;
+            words.try_for_each(|at| device_store(cpu, &page, at, 8, 0))
+        }
+    }
 }
 
 /// Loads 16 bytes as (low, high). Not one access: see `atomic::cmpxchg2`.

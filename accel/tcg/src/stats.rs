@@ -14,6 +14,8 @@ pub struct CpuStats {
     pub tlb_fills: u64,
     pub exceptions: u64,
     pub interrupts: u64,
+    /// Stores to data in pages with code.
+    pub slow_stores: u64,
     /// Returns from generated code to the execution loop.
     pub exits: u64,
 }
@@ -26,6 +28,7 @@ impl CpuStats {
         self.tlb_fills += other.tlb_fills;
         self.exceptions += other.exceptions;
         self.interrupts += other.interrupts;
+        self.slow_stores += other.slow_stores;
         self.exits += other.exits;
     }
 }
@@ -74,6 +77,7 @@ impl fmt::Display for Stats {
         writeln!(f, "TLB page flushes    {}", self.cpus.tlb_page_flushes)?;
         writeln!(f, "TLB refills         {}", self.cpus.tlb_refills)?;
         writeln!(f, "TLB fills           {}", self.cpus.tlb_fills)?;
+        writeln!(f, "stores beside code  {}", self.cpus.slow_stores)?;
         writeln!(f, "exceptions          {}", self.cpus.exceptions)?;
         writeln!(f, "interrupts          {}", self.cpus.interrupts)?;
         writeln!(f, "loop exits          {}", self.cpus.exits)

@@ -94,6 +94,8 @@ struct CodePage {
     /// Granules of valid blocks.
     mask: u64,
     blocks: Vec<u32>,
+    /// How often `evict` took all of them.
+    evictions: u32,
 }
 
 /// Page numbers are small and dense: one multiplication spreads them.
@@ -356,6 +358,22 @@ impl TbCache {
             self.ask_others(me);
         }
         gone
+    }
+
+    /// Takes all code out of a page, data in which was stored `stores` times lately; not again and
+    /// again, in case both are alive. True if it did.
+    pub(crate) fn evict(&self, page: u32, stores: u32, me: &VcpuShared) -> bool {
+        {
+            let mut inner = self.inner.lock();
+            let Some(record) = inner.pages.get_mut(&page) else {
+                return false;
+            };
+            if stores >> (3 * record.evictions).min(24) < crate::cpu::MIXED_STORES {
+                return false;
+            }
+            record.evictions += 1;
+        }
+        self.invalidate_range(page, 0, PAGE_BYTES, Some(me))
     }
 
     /// Makes the other vCPUs look at `jump_generation` soon.

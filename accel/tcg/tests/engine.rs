@@ -247,14 +247,14 @@ fn generated_code_runs_anew() {
     assert_eq!(board.x(2), 50 * 51 / 2);
 }
 
-/// Data beside code: stores are seen, but do not throw the code away.
+/// Data beside code: stores are seen, but do not throw the code away (but for a try now and then).
 #[test]
 fn data_in_a_code_page() {
     let board = Board::single();
     board.memory.put(
         CODE,
         &[
-            insn(Op::Addi, 1, 0, 1000),
+            insn(Op::Addi, 1, 0, 20_000),
             insn(Op::St, 1, 5, 0x800),
             insn(Op::Addi, 1, 1, -1),
             insn(Op::Bne, 1, 0, -8),
@@ -266,7 +266,7 @@ fn data_in_a_code_page() {
     board.run(CODE);
     assert_eq!(board.memory.word(CODE + 0x800), 1);
     let stats = board.accel.stats();
-    assert_eq!(stats.blocks_invalidated, 0, "{stats}");
+    assert!(stats.blocks_made <= 8, "{stats}");
 }
 
 /// A helper's stores to code: the instruction starts over, alone, and ends.
@@ -327,4 +327,27 @@ fn the_code_buffer_overflows() {
         assert_eq!(board.x(2), blocks * round);
     }
     assert!(board.accel.stats().code_flushes >= 2);
+}
+
+/// A page that had code once: stores there get fast again.
+#[test]
+fn dead_code_does_not_slow_data() {
+    let board = Board::single();
+    board.memory.put(0x8000, &count_loop(3));
+    board.run(0x8000);
+    let code = [
+        insn(Op::Addi, 1, 0, 10_000),
+        insn(Op::St, 1, 5, 0x800),
+        insn(Op::Addi, 1, 1, -1),
+        insn(Op::Bne, 1, 0, -8),
+        insn(Op::Done, 0, 0, 0),
+    ];
+    board.memory.put(CODE, &code);
+    board.with(0, |cpu| cpu.set_x(5, 0x8000));
+    board.run(CODE);
+    let stats = board.accel.stats();
+    assert!(stats.cpus.slow_stores < 200, "{stats}");
+    board.with(0, |cpu| cpu.set_x(2, 0));
+    board.run(0x8000);
+    assert_eq!(board.x(2), 3);
 }

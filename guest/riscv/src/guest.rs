@@ -94,7 +94,14 @@ impl GuestCpu for RiscvCpu {
         mmu_idx: usize,
         probe: bool,
     ) -> Result<TlbFill, ()> {
-        self.translate_address(addr.0, access, mmu_idx, probe)
+        let found = self.translate_address(addr.0, access, mmu_idx, probe);
+        if util::log::enabled(util::log::Item::Mmu) && util::log::in_filter(addr.0) {
+            let hart = self.hart();
+            util::log::write(format_args!(
+                "hart {hart}: {access:?} at {addr} in mode {mmu_idx}: {found:x?}\n"
+            ));
+        }
+        found
     }
 
     fn fetch_mmu_idx(&self) -> usize {

@@ -1,7 +1,6 @@
 //! Helpers for privileged and cache-block instructions, called by generated code.
 
 use accel_tcg::{Access, GuestCpu, ldst};
-use tcg::ir::{MemOp, MemOpIdx};
 
 use crate::cpu::{Privilege, RiscvCpu, tb_flags};
 use crate::csr::{Update, envcfg};
@@ -206,15 +205,7 @@ pub extern "C" fn cbo_zero(cpu: &mut RiscvCpu, addr: u64) -> u64 {
         return 0;
     }
     let mode = cpu.data_mmu_idx_now();
-    if ldst::probe(cpu, addr, 1, Access::Store, usize::from(mode)).is_err() {
-        return 0;
-    }
-    let first = addr & !(cpu.isa.cboz_blocksize - 1);
-    for offset in (0..cpu.isa.cboz_blocksize).step_by(4) {
-        let oi = MemOpIdx::new(MemOp::UL, mode);
-        if ldst::store(cpu, first.wrapping_add(offset), 0, oi).is_err() {
-            break;
-        }
-    }
+    // On a fault the exception is pending; that is all there is to do.
+    let _ = ldst::zero(cpu, addr, cpu.isa.cboz_blocksize, usize::from(mode));
     0
 }

@@ -1,4 +1,4 @@
-//! Fuzz targets for everything that reads a file of the user's.
+//! Fuzz targets for everything that reads a file of the user's, or the command line.
 //!
 //! A target is a plain function of bytes that must return, whatever the bytes are: no panic, no
 //! endless loop, no allocation beyond the guest's RAM. `cargo test -p fuzz` runs each over its
@@ -75,6 +75,16 @@ pub fn fuzz_fdt(data: &[u8]) {
             tree.node("chosen").unwrap().property("bootargs"),
             Some(&b"quiet\0"[..])
         );
+    }
+}
+
+/// Command lines, an argument on each line. A refusal is one sentence.
+pub fn fuzz_cmdline(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let args: Vec<String> = text.lines().map(str::to_string).collect();
+    match tinamou::options::parse(&args) {
+        Err(tinamou::options::Stop::Refuse(sentence)) => assert!(!sentence.is_empty()),
+        Err(_) | Ok(_) => (),
     }
 }
 

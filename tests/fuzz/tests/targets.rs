@@ -14,3 +14,8 @@ fn image() {
 fn fdt() {
     fuzz::run("fdt", fuzz::fuzz_fdt);
 }
+
+#[test]
+fn cmdline() {
+    fuzz::run("cmdline", fuzz::fuzz_cmdline);
+}

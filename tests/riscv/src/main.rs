@@ -47,7 +47,7 @@ const USAGE: &str = "difftest --oracle 'CMD ...' --tested 'CMD ...' [--cpu MODEL
 /// QEMU's model with just what Tinamou's `max` has.
 const ORACLE_CPU: &str = "rv64,h=off,zacas=on,zabha=on,zicond=on,zfh=on,zcb=on,zbkb=on,\
 zimop=on,zcmop=on,svinval=on,svnapot=on,svpbmt=on,smstateen=on,sscofpmf=on";
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(20);
 
 fn parse_args() -> Result<Config, Error> {
     let mut config = Config {
@@ -149,8 +149,26 @@ fn run(
 /// Lines of a full dump.
 const DUMP_LINES: usize = 68 + sequence::SCRATCH_BYTES / 8;
 
-/// Runs one sequence alone and says what differs.
-fn explain(config: &Config, batch: &Batch<'_>, index: u64, folder: &Path) -> Result<(), Error> {
+/// Windows where QEMU's machine has something that ours lacks (PCI Express, flash, platform bus), or
+/// answers otherwise as the manual allows (atomic stores to ROM are dropped there and fault here).
+const OTHER_WINDOWS: &[std::ops::Range<u64>] = &[
+    0x0000_1000..0x0001_0000,
+    0x0300_0000..0x0301_0000,
+    0x0400_0000..0x0600_0000,
+    0x2000_0000..0x2400_0000,
+    0x3000_0000..0x8000_0000,
+    0x4_0000_0000..0x8_0000_0000,
+];
+
+/// The tested side took an access fault in one of those windows.
+fn hit_other_window(dump: &[String]) -> bool {
+    let number = |line: usize| u64::from_str_radix(&dump[line], 16).unwrap_or(0);
+    let (mcause, mtval) = (number(65), number(66));
+    matches!(mcause, 1 | 5 | 7) && OTHER_WINDOWS.iter().any(|window| window.contains(&mtval))
+}
+
+/// Runs one sequence alone and says what differs; true unless the machines may differ there.
+fn explain(config: &Config, batch: &Batch<'_>, index: u64, folder: &Path) -> Result<bool, Error> {
     let single = Batch {
         first: index,
         count: 1,
@@ -174,6 +192,9 @@ fn explain(config: &Config, batch: &Batch<'_>, index: u64, folder: &Path) -> Res
         &single,
         DUMP_LINES,
     )?;
+    if hit_other_window(&got) {
+        return Ok(false);
+    }
     let code = image::sequence_code(&single, index);
     let hex: Vec<String> = code.iter().map(|byte| format!("{byte:02x}")).collect();
     println!(
@@ -195,7 +216,7 @@ fn explain(config: &Config, batch: &Batch<'_>, index: u64, folder: &Path) -> Res
     if want == got {
         println!("  ... but not when run alone: state leaks from one sequence to the next");
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Compares one batch; returns the numbers of sequences that differ.
@@ -224,7 +245,7 @@ fn work(config: &Config) -> Result<u64, Error> {
         return Err(Error::Usage(message));
     }
     let folder = work_folder()?;
-    let (mut failures, mut done) = (0, 0);
+    let (mut failures, mut done, mut skipped) = (0, 0, 0);
     while done < config.count {
         let count = config.batch.min(config.count - done);
         let first = config.first + done;
@@ -237,11 +258,16 @@ fn work(config: &Config) -> Result<u64, Error> {
             length,
             dump: false,
         };
-        let differing = compare(config, &batch, &folder)?;
-        for index in differing.iter().take(5) {
-            explain(config, &batch, *index, &folder)?;
+        match compare(config, &batch, &folder) {
+            Ok(differing) => {
+                for index in differing {
+                    failures += u64::from(explain(config, &batch, index, &folder)?);
+                }
+            }
+            // A sequence ran into an endless loop of its own making (it executes data at times).
+            Err(Error::Hang(name, ..)) if name == config.oracle[0] => skipped += count,
+            Err(error) => return Err(error),
         }
-        failures += differing.len() as u64;
         done += count;
         eprintln!(
             "difftest {}: {done}/{} sequences, {failures} differ",
@@ -252,8 +278,13 @@ fn work(config: &Config) -> Result<u64, Error> {
         }
     }
     let _ = std::fs::remove_dir_all(&folder);
+    if skipped * 4 > done {
+        return Err(Error::Usage(
+            "more than a quarter was skipped: use a smaller --batch".into(),
+        ));
+    }
     println!(
-        "difftest {}: seed {}, {done} sequences, {failures} differ",
+        "difftest {}: seed {}, {done} sequences, {failures} differ, {skipped} skipped",
         config.group, config.seed
     );
     Ok(failures)

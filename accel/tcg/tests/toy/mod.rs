@@ -173,11 +173,7 @@ extern "C" fn eret(cpu: &mut ToyCpu) -> u64 {
 }
 
 extern "C" fn zero64(cpu: &mut ToyCpu, addr: u64) -> u64 {
-    for at in (addr..addr + 64).step_by(8) {
-        if ldst::store(cpu, at, 0, MemOpIdx::new(MemOp::UQ, 0)).is_err() {
-            break;
-        }
-    }
+    let _ = ldst::zero(cpu, addr, 64, 0);
     0
 }
 
