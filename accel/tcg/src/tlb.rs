@@ -56,6 +56,8 @@ pub(crate) struct Page {
     pub(crate) ram: Option<PageRam>,
     permissions: u8,
     asid: u16,
+    /// Bytes from the address on that the permissions hold for, if `ONCE`.
+    limit: u16,
 }
 
 impl Page {
@@ -64,6 +66,7 @@ impl Page {
         ram: None,
         permissions: 0,
         asid: 0,
+        limit: 0,
     };
 
     pub(crate) fn new(common: &CpuCommon, fill: &TlbFill) -> Self {
@@ -84,6 +87,7 @@ impl Page {
                 | bit(page.is_some_and(|p| p.writable), WRITABLE)
                 | bit(fill.size < 1 << PAGE_BITS, ONCE),
             asid: fill.asid,
+            limit: fill.size.min(0xfff) as u16,
         }
     }
 
@@ -102,6 +106,12 @@ impl Page {
 
     pub(crate) fn is_once(&self) -> bool {
         self.permissions & permission::ONCE != 0
+    }
+
+    /// Whether an access of so many bytes, from the address asked for on, stays within what the
+    /// permissions hold for.
+    pub(crate) fn covers(&self, bytes: u64) -> bool {
+        !self.is_once() || bytes <= u64::from(self.limit)
     }
 
     pub(crate) fn is_global(&self) -> bool {
