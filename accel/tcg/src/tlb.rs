@@ -18,6 +18,7 @@ use tcg::cpu_state::{
 use crate::cpu::CpuCommon;
 use crate::guest::{Access, TlbFill};
 use crate::ram::HostPage;
+use crate::tb_cache::PROTECT_GROUP;
 
 const WAYS: usize = 4;
 const SETS: usize = 1024;
@@ -398,13 +399,13 @@ impl CpuCommon {
         }
     }
 
-    /// Stores to the RAM page take the slow path from now on: it holds code.
+    /// Stores to the RAM page's group take the slow path from now on: it holds code.
     pub(crate) fn tlb_protect(&mut self, page: u32) {
         for &index in &self.tlb.filled {
             let index = usize::from(index);
             if self.tlb.pages[index]
                 .ram
-                .is_some_and(|ram| ram.index == page)
+                .is_some_and(|ram| ram.index / PROTECT_GROUP == page / PROTECT_GROUP)
             {
                 let entry = &mut self.state.tlb[index / TLB_ENTRIES][index % TLB_ENTRIES];
                 if entry.write & TLB_INVALID == 0 && self.tlb.pages[index].is_writable_ram() {

@@ -13,7 +13,10 @@ const CASES: &[(&[&str], &str)] = &[
     (&["-M", "virt", "-cpu", "rv64,nosuch=on"], "nosuch"),
     (&["-M", "virt,nosuch=on"], "nosuch"),
     (&["-M", "virt", "-nosuch"], "nosuch"),
-    (&["-M", "virt", "-kernel", "/nonexistent"], "/nonexistent"),
+    (
+        &["-M", "virt", "-bios", "none", "-kernel", "/nonexistent"],
+        "/nonexistent",
+    ),
     (
         &["-M", "virt", "-bios", "none", "-kernel", "@empty"],
         "-kernel",
