@@ -64,7 +64,8 @@ helpers! {
         mret() NONE | MAY_RAISE;
         sret() NONE | MAY_RAISE;
         wfi() NONE | MAY_RAISE;
-        wrs() NONE | MAY_RAISE;
+        wrs_nto() NONE | MAY_RAISE;
+        wrs_sto() NONE;
         sfence_vma(addr, asid, which) NO_WRITE_GLOBALS | MAY_RAISE;
         cbo_inval(addr) NO_WRITE_GLOBALS | MAY_RAISE;
         cbo_clean(addr) NO_WRITE_GLOBALS | MAY_RAISE;

@@ -129,14 +129,19 @@ pub extern "C" fn wfi(cpu: &mut RiscvCpu) -> u64 {
     0
 }
 
-/// `wrs.nto`, `wrs.sto`: a stall that may end at once, so it only lets others run.
-pub extern "C" fn wrs(cpu: &mut RiscvCpu) -> u64 {
+/// `wrs.nto`: waits for the reservation to go; below M-mode TW traps it. (Zawrs)
+pub extern "C" fn wrs_nto(cpu: &mut RiscvCpu) -> u64 {
     let trapped = cpu.privilege != Privilege::Machine && cpu.mstatus & ms::TW != 0;
     if trapped && cpu.common.state.slots[crate::cpu::slot::LOAD_RES] != u64::MAX {
         cpu.raise(Trap::ILLEGAL);
-    } else {
-        std::thread::yield_now();
+        return 0;
     }
+    wrs_sto(cpu)
+}
+
+/// `wrs.sto`: a stall that may end at once, so it only lets others run; TW does not bind it.
+pub extern "C" fn wrs_sto(_cpu: &mut RiscvCpu) -> u64 {
+    std::thread::yield_now();
     0
 }
 

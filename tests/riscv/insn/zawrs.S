@@ -30,6 +30,23 @@ START
     lr.w a0, (a1)
     wrs.nto
     to_m
+    // with TW, a wrs.nto below M mode that would go on waiting traps; wrs.sto never does
+    csrw mie, x0
+    li a0, MSTATUS_TW
+    csrs mstatus, a0
+    CASE
+    lr.w a0, (a1)
+    wrs.nto
+    to_s
+    CASE
+    lr.w a0, (a1)
+    wrs.sto
+    lr.w a0, (a1)
+    la s7, 1f
+    wrs.nto
+    j fail
+    .balign 4
+1:  is s8, CAUSE_ILLEGAL                // QEMU reports no bits of it in mtval
     PASS
 
     .balign 64

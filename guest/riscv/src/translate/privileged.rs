@@ -24,8 +24,8 @@ insns! {
     mret(Empty) = trap_return(Helper::mret);
     sret(Empty) = trap_return(Helper::sret);
     wfi(Empty) = stop(Helper::wfi);
-    [Zawrs] wrs_nto(Empty) = stop(Helper::wrs);
-    [Zawrs] wrs_sto(Empty) = stop(Helper::wrs);
+    [Zawrs] wrs_nto(Empty) = stop(Helper::wrs_nto);
+    [Zawrs] wrs_sto(Empty) = stop(Helper::wrs_sto);
     sfence_vma(Sfence) = fence_translation();
     [Svinval] sinval_vma(Sfence) = fence_translation();
     [Svinval] sfence_w_inval(Empty) = supervisor_nothing();
