@@ -225,7 +225,7 @@ for dir in /usr/local /usr/src $(printf %q "$TINAMOU_ROOT") $(printf %q "$TINAMO
 done
 [ ! -e /etc/ld.so.cache ] || keep="\$keep --ro-bind /dev/null /etc/ld.so.cache"
 PATH=/usr/bin:/bin:\$PATH
-exec $(bwrap_command) --dev-bind / / --bind $(printf %q "$root/usr") /usr \$keep $options \\
+exec $(bwrap_command) --die-with-parent --dev-bind / / --bind $(printf %q "$root/usr") /usr \$keep $options \\
     -- $program "\$@"
 END
     chmod +x "$file"

@@ -130,13 +130,15 @@ impl<E: ExecEnv> Evaluator<'_, E> {
         let get = |t: Temp| inputs.iter().find(|i| i.0 == t).map_or(0, |i| i.1);
         let mut outputs = Vec::new();
         kind.outputs(|t| outputs.push(*t));
-        // SAFETY: the caller's promise.
         let results = match evaluate(kind, op.ty, get) {
             Some((first, second)) => [first, second],
-            None => match unsafe { self.effect(kind, op.ty, &get)? } {
-                Ok(results) => results,
-                Err(next) => return Ok(next),
-            },
+            None => {
+                // SAFETY: the caller's promise.
+                match unsafe { self.effect(kind, op.ty, &get)? } {
+                    Ok(results) => results,
+                    Err(next) => return Ok(next),
+                }
+            }
         };
         for (temp, value) in outputs.into_iter().zip(results) {
             self.set(function, locals, temp, value);

@@ -81,7 +81,13 @@ fn other_kinds() -> Vec<OpKind> {
             cond,
         });
     }
-    all.extend([
+    all.extend(unary_and_pairs());
+    all
+}
+
+fn unary_and_pairs() -> Vec<OpKind> {
+    let (d, a, b) = (D, Temp(0), Temp(1));
+    vec![
         OpKind::Mov { d, a },
         OpKind::Neg { d, a },
         OpKind::Not { d, a },
@@ -136,8 +142,7 @@ fn other_kinds() -> Vec<OpKind> {
             b,
             bi: Temp(3),
         },
-    ]);
-    all
+    ]
 }
 
 fn fields(ty: Type) -> Vec<OpKind> {
@@ -278,7 +283,9 @@ fn constants() {
 #[test]
 fn changes_of_width() {
     let mut machine = machine();
-    let cases: [(fn(&mut Builder, Type, Temp, Temp), Type, fn(u64) -> u64); 4] = [
+    type Method = fn(&mut Builder, Type, Temp, Temp);
+    type Row = (Method, Type, fn(u64) -> u64);
+    let cases: [Row; 4] = [
         (Builder::extrl, Type::I32, |a| a & 0xffff_ffff),
         (Builder::extrh, Type::I32, |a| a >> 32),
         (Builder::exts, Type::I64, |a| a as i32 as u64),

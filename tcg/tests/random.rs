@@ -563,10 +563,10 @@ fn interpret(env: &mut Env, seed: u64, block: &CompiledBlock) -> Outcome {
     };
     let ends = [push(&leave), push(&leave)];
     let tb = push(block);
-    for slot in 0..2 {
+    for (slot, end) in ends.into_iter().enumerate() {
         if seed >> slot & 1 != 0 {
             // SAFETY: the header lives in the buffer.
-            unsafe { (*tb).link(slot, ends[slot]) };
+            unsafe { (*tb).link(slot, end) };
         }
     }
     // SAFETY: the block was made for this environment.

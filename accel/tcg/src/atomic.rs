@@ -23,7 +23,7 @@ fn target<G: GuestCpu>(
         cpu.raise_misaligned(VirtAddr(addr), Access::Store, true);
         return Err(Fault);
     }
-    let page = ldst::translate(cpu, addr, Access::Store, mmu_idx)?;
+    let page = ldst::translate_bytes(cpu, addr, bytes, Access::Store, mmu_idx)?;
     match page.ram {
         Some(ram) if page.is_writable_ram() => {
             check_code(cpu, &page, addr, bytes)?;

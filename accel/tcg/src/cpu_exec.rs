@@ -46,7 +46,8 @@ impl<'a, G: GuestCpu> Engine<'a, G> {
     /// Runs the vCPU until there is a reason to stop.
     pub(crate) fn cpu_exec(&mut self, cpu: &mut G) -> Stop {
         loop {
-            if cpu.common().state.exception != NO_EXCEPTION {
+            // An instruction that is run alone may itself raise one.
+            while cpu.common().state.exception != NO_EXCEPTION {
                 self.take_exception(cpu);
             }
             if let Some(stop) = self.take_requests(cpu) {
@@ -108,7 +109,7 @@ impl<'a, G: GuestCpu> Engine<'a, G> {
         let common = cpu.common_mut();
         if common.shared.protect_pending.swap(false, Ordering::SeqCst) {
             let pages = std::mem::take(&mut *common.shared.protect.lock());
-            pages.into_iter().for_each(|page| common.tlb_protect(page));
+            common.tlb_protect_pages(&pages);
         }
         let generation = self.machine.tbs.jump_generation();
         if generation != common.jump_generation {
@@ -151,7 +152,14 @@ impl<'a, G: GuestCpu> Engine<'a, G> {
             },
             tb,
         );
-        cpu.common_mut().stats.exits += 1;
+        let stats = &mut cpu.common_mut().stats;
+        stats.exits += 1;
+        match exit {
+            Exit::Main => stats.exits_main += 1,
+            Exit::Request { .. } => stats.exits_request += 1,
+            Exit::Slot { .. } | Exit::Lookup => stats.exits_lookup += 1,
+            Exit::Exception { .. } => (),
+        }
         exit
     }
 

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::{Condvar, Mutex};
 
 use crate::cpu::VcpuShared;
+use crate::tlb::PROTECT_MAX;
 
 /// See the module's text.
 pub(crate) struct Exclusive {
@@ -86,7 +87,10 @@ impl ExclusiveSection<'_> {
     /// Tells every vCPU but `me` that stores to the RAM page must be seen.
     pub(crate) fn protect(&self, page: u32, me: &VcpuShared) {
         for vcpu in self.0.vcpus.iter().filter(|v| !std::ptr::eq(&***v, me)) {
-            vcpu.protect.lock().push(page);
+            let mut pages = vcpu.protect.lock();
+            if pages.len() < PROTECT_MAX {
+                pages.push(page);
+            }
             vcpu.protect_pending.store(true, Ordering::SeqCst);
         }
     }

@@ -82,8 +82,8 @@ pub struct TlbFill {
     pub read: bool,
     pub write: bool,
     pub execute: bool,
-    /// Bytes of the page or superpage (a power of two); below 4096 the permission holds for this
-    /// access only (a PMP border inside the page) and is asked again at the next.
+    /// Bytes of the page or superpage (a power of two). Below 4096 the permission holds for so many
+    /// bytes from the address on (a PMP border inside the page), and is asked again each time.
     pub size: u64,
     /// The mapping is the same in every address space (RISC-V's G bit).
     pub global: bool,

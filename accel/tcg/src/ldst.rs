@@ -35,6 +35,22 @@ pub(crate) fn translate<G: GuestCpu>(
     Ok(page)
 }
 
+/// `translate`, for an access of `bytes` bytes that stays in the page.
+pub(crate) fn translate_bytes<G: GuestCpu>(
+    cpu: &mut G,
+    addr: u64,
+    bytes: u64,
+    access: Access,
+    mmu_idx: usize,
+) -> Result<Page, Fault> {
+    let page = translate(cpu, addr, access, mmu_idx)?;
+    if !page.covers(bytes) {
+        cpu.raise_bus_error(VirtAddr(addr), access);
+        return Err(Fault);
+    }
+    Ok(page)
+}
+
 /// Checks that an access of `bytes` bytes would be allowed; else its fault is pending.
 pub fn probe<G: GuestCpu>(
     cpu: &mut G,
@@ -256,7 +272,7 @@ fn load_bytes<G: GuestCpu>(
     mmu_idx: usize,
 ) -> Result<u64, Fault> {
     if !crosses(addr, bytes) {
-        let page = translate(cpu, addr, Access::Load, mmu_idx)?;
+        let page = translate_bytes(cpu, addr, bytes, Access::Load, mmu_idx)?;
         return page_load(cpu, &page, addr, bytes);
     }
     let pair = Pair::of(cpu, addr, Access::Load, mmu_idx)?;
@@ -285,7 +301,7 @@ fn store_bytes<G: GuestCpu>(
     mmu_idx: usize,
 ) -> Result<(), Fault> {
     if !crosses(addr, bytes) {
-        let page = translate(cpu, addr, Access::Store, mmu_idx)?;
+        let page = translate_bytes(cpu, addr, bytes, Access::Store, mmu_idx)?;
         check_code(cpu, &page, addr, bytes)?;
         return page_store(cpu, &page, addr, bytes, value, mmu_idx);
     }

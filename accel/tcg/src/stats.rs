@@ -18,6 +18,10 @@ pub struct CpuStats {
     pub slow_stores: u64,
     /// Returns from generated code to the execution loop.
     pub exits: u64,
+    /// Of these, to look at a change of state; because of a request; to find a block.
+    pub exits_main: u64,
+    pub exits_request: u64,
+    pub exits_lookup: u64,
 }
 
 impl CpuStats {
@@ -30,6 +34,9 @@ impl CpuStats {
         self.interrupts += other.interrupts;
         self.slow_stores += other.slow_stores;
         self.exits += other.exits;
+        self.exits_main += other.exits_main;
+        self.exits_request += other.exits_request;
+        self.exits_lookup += other.exits_lookup;
     }
 }
 
@@ -80,6 +87,9 @@ impl fmt::Display for Stats {
         writeln!(f, "stores beside code  {}", self.cpus.slow_stores)?;
         writeln!(f, "exceptions          {}", self.cpus.exceptions)?;
         writeln!(f, "interrupts          {}", self.cpus.interrupts)?;
-        writeln!(f, "loop exits          {}", self.cpus.exits)
+        writeln!(f, "loop exits          {}", self.cpus.exits)?;
+        writeln!(f, "  changed state     {}", self.cpus.exits_main)?;
+        writeln!(f, "  requests          {}", self.cpus.exits_request)?;
+        writeln!(f, "  lookups           {}", self.cpus.exits_lookup)
     }
 }

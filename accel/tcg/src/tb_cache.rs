@@ -30,6 +30,9 @@ const PAGE_BYTES: u64 = 4096;
 /// A bit of a page's mask stands for this many bytes.
 const GRANULE_BITS: u32 = 6;
 
+/// RAM pages that are marked together, from a multiple of this on (a power of two).
+pub(crate) const PROTECT_GROUP: u32 = 8;
+
 /// The bytes of one RAM page that a block was made from: `start <= offset < end`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CodeRange {
@@ -67,7 +70,9 @@ pub(crate) struct NewBlock {
     pub(crate) key: Key,
     pub(crate) compiled: CompiledBlock,
     pub(crate) ranges: [CodeRange; 2],
-    /// Of each instruction, how far behind the first.
+    /// How many instructions.
+    pub(crate) icount: u32,
+    /// Of each instruction, how far behind the first, if anybody is going to ask.
     pub(crate) insn_offsets: Vec<u16>,
 }
 
@@ -225,13 +230,21 @@ impl TbCache {
             .any(|&i| inner.blocks[i as usize].ranges.iter().any(hit))
     }
 
-    /// Stores to the page must be seen from now on; every vCPU takes note before it runs again.
+    /// Stores to the page must be seen from now on, and to its neighbours in the group, where code
+    /// is likely too (one section less); every vCPU takes note before it runs again. A neighbour
+    /// without code loses its mark at the first store.
     pub(crate) fn mark(&self, page: u32, me: &VcpuShared, section: &ExclusiveSection<'_>) {
-        self.inner.lock().pages.entry(page).or_default();
-        if let Some(mask) = self.mask(page) {
-            mask.store(u64::MAX, Ordering::SeqCst);
-            section.protect(page, me);
+        let mut inner = self.inner.lock();
+        let first = page & !(PROTECT_GROUP - 1);
+        for page in first..first + PROTECT_GROUP {
+            if let Some(mask) = self.mask(page)
+                && mask.load(Ordering::SeqCst) == 0
+            {
+                inner.pages.entry(page).or_default();
+                mask.store(u64::MAX, Ordering::SeqCst);
+            }
         }
+        section.protect(page, me);
     }
 
     /// A translator is going to read the page; the number goes to [`TbCache::insert`], and
@@ -473,7 +486,7 @@ fn info(new: &NewBlock, tb_index: u32) -> BlockInfo {
         pc: new.key.pc,
         tb_flags: new.key.flags,
         cflags: new.key.cflags | two_pages,
-        icount: new.insn_offsets.len() as u32,
+        icount: new.icount,
         tb_index,
     }
 }

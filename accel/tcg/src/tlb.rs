@@ -18,6 +18,7 @@ use tcg::cpu_state::{
 use crate::cpu::CpuCommon;
 use crate::guest::{Access, TlbFill};
 use crate::ram::HostPage;
+use crate::tb_cache::PROTECT_GROUP;
 
 const WAYS: usize = 4;
 const SETS: usize = 1024;
@@ -25,6 +26,8 @@ const SETS: usize = 1024;
 const ASID_CLASSES: usize = 256;
 /// More gigabyte regions with large pages than this make each page flush a full one.
 const LARGE_REGIONS_MAX: usize = 32;
+/// So many pages to protect, and the whole first level is dropped instead.
+pub(crate) const PROTECT_MAX: usize = 16;
 const LARGE_REGION_BITS: u32 = 30;
 /// What a translation may be used for.
 mod permission {
@@ -54,6 +57,8 @@ pub(crate) struct Page {
     pub(crate) ram: Option<PageRam>,
     permissions: u8,
     asid: u16,
+    /// Bytes from the address on that the permissions hold for, if `ONCE`.
+    limit: u16,
 }
 
 impl Page {
@@ -62,6 +67,7 @@ impl Page {
         ram: None,
         permissions: 0,
         asid: 0,
+        limit: 0,
     };
 
     pub(crate) fn new(common: &CpuCommon, fill: &TlbFill) -> Self {
@@ -82,6 +88,7 @@ impl Page {
                 | bit(page.is_some_and(|p| p.writable), WRITABLE)
                 | bit(fill.size < 1 << PAGE_BITS, ONCE),
             asid: fill.asid,
+            limit: fill.size.min(0xfff) as u16,
         }
     }
 
@@ -100,6 +107,12 @@ impl Page {
 
     pub(crate) fn is_once(&self) -> bool {
         self.permissions & permission::ONCE != 0
+    }
+
+    /// Whether an access of so many bytes, from the address asked for on, stays within what the
+    /// permissions hold for.
+    pub(crate) fn covers(&self, bytes: u64) -> bool {
+        !self.is_once() || bytes <= u64::from(self.limit)
     }
 
     pub(crate) fn is_global(&self) -> bool {
@@ -377,13 +390,22 @@ impl CpuCommon {
         self.tlb.pages[index] = page;
     }
 
-    /// Stores to the RAM page take the slow path from now on: it holds code.
+    /// [`Self::tlb_protect`] for what other vCPUs asked for.
+    pub(crate) fn tlb_protect_pages(&mut self, pages: &[u32]) {
+        if pages.len() >= PROTECT_MAX {
+            self.drop_first_level(|_| true);
+        } else {
+            pages.iter().for_each(|page| self.tlb_protect(*page));
+        }
+    }
+
+    /// Stores to the RAM page's group take the slow path from now on: it holds code.
     pub(crate) fn tlb_protect(&mut self, page: u32) {
         for &index in &self.tlb.filled {
             let index = usize::from(index);
             if self.tlb.pages[index]
                 .ram
-                .is_some_and(|ram| ram.index == page)
+                .is_some_and(|ram| ram.index / PROTECT_GROUP == page / PROTECT_GROUP)
             {
                 let entry = &mut self.state.tlb[index / TLB_ENTRIES][index % TLB_ENTRIES];
                 if entry.write & TLB_INVALID == 0 && self.tlb.pages[index].is_writable_ram() {

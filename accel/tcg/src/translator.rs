@@ -132,7 +132,12 @@ pub(crate) fn generate<G: GuestCpu>(
             key: start.key,
             compiled,
             ranges: ranges(start, &draft),
-            insn_offsets: draft.offsets,
+            icount: draft.offsets.len() as u32,
+            insn_offsets: if machine.counts() {
+                draft.offsets
+            } else {
+                Vec::new()
+            },
         };
         match machine.tbs.insert(new, begun.versions()) {
             Ok(tb) => return Ok(tb),
@@ -182,12 +187,12 @@ fn translate<G: GuestCpu>(
             pc_slot: machine.pc_slot,
             icount: machine.counts().then_some(count),
         };
-        log_draft(&draft, start, Item::Op, "OP");
+        log_draft(machine, &draft, start, Item::Op, "OP");
         let function = &mut draft.builder.function;
         let compiled = scratch
             .compiler
             .compile(function, &machine.helpers, &options);
-        log_draft(&draft, start, Item::OpOpt, "OP after optimization");
+        log_draft(machine, &draft, start, Item::OpOpt, "OP after optimization");
         scratch.function = std::mem::take(&mut draft.builder.function);
         match compiled {
             Ok(compiled) => {
@@ -233,7 +238,9 @@ fn draft<G: GuestCpu>(
             break;
         };
         if log {
-            text += &format!("{pc:#018x}:  {}\n", G::disassemble(pc, insn, length));
+            let hex = format!("{insn:0width$x}", width = 2 * length);
+            let name = G::disassemble(pc, insn, length);
+            text += &format!("{pc:#018x}:  {hex:<8}  {name}\n");
         }
         draft.offsets.push(draft.bytes);
         draft.bytes += length as u16;
@@ -352,8 +359,16 @@ fn unchain(builder: &mut Builder) {
     }
 }
 
-fn log_draft(draft: &Draft, start: &Start, item: Item, title: &str) {
+fn log_draft<G: GuestCpu>(
+    machine: &Machine<G>,
+    draft: &Draft,
+    start: &Start,
+    item: Item,
+    title: &str,
+) {
     if util::log::enabled(item) && util::log::in_filter(start.key.pc) {
-        util::log::write(format_args!("{title}:\n{:?}\n", draft.builder.function));
+        let function = &draft.builder.function;
+        let text = tcg::printer::print(function, G::globals(), &machine.helpers);
+        util::log::write(format_args!("{title}:{text}\n"));
     }
 }

@@ -50,6 +50,27 @@ struct Leaf {
     global: bool,
 }
 
+impl Leaf {
+    /// Physical address and size of the page; refuses misaligned superpages and reserved
+    /// encodings of Svnapot.
+    fn page(&self) -> Result<(u64, u64), WalkError> {
+        let mut ppn = self.entry >> pte::PPN_SHIFT & ((1 << pte::PPN_BITS) - 1);
+        let mut page_bits = PAGE_SHIFT + LEVEL_BITS * self.level;
+        if self.entry & pte::N != 0 {
+            if self.level != 0 || ppn & 0xf != 8 {
+                return Err(WalkError::Page);
+            }
+            ppn &= !0xf;
+            page_bits = 16;
+        }
+        let (base, size) = (ppn << PAGE_SHIFT, 1 << page_bits);
+        if base & (size - 1) != 0 {
+            return Err(WalkError::Page);
+        }
+        Ok((base, size))
+    }
+}
+
 /// What a finished walk gives.
 struct Translation {
     paddr: u64,
@@ -106,7 +127,7 @@ impl RiscvCpu {
             read: found.read && verdict.read,
             write: found.write && verdict.write,
             execute: found.execute && verdict.execute,
-            size: if verdict.whole_page { found.size } else { 1 },
+            size: verdict.bytes.map_or(found.size, |bytes| bytes.min(0xfff)),
             global: found.global,
             asid: (self.satp >> 44) as u16,
         })
@@ -129,6 +150,7 @@ impl RiscvCpu {
         loop {
             let leaf = self.find_leaf(addr)?;
             self.check_permission(&leaf, access, mode)?;
+            leaf.page()?; // before A and D are set
             let wanted = pte::A | if access == Access::Store { pte::D } else { 0 };
             if leaf.entry & wanted != wanted {
                 if self.menvcfg & envcfg::ADUE == 0 {
@@ -228,23 +250,9 @@ impl RiscvCpu {
         }
     }
 
-    /// The translation that a permitted leaf gives; refuses misaligned superpages.
+    /// The translation that a permitted leaf gives.
     fn translation(&self, addr: u64, leaf: Leaf, mode: usize) -> Result<Translation, WalkError> {
-        let entry = leaf.entry;
-        let mut ppn = entry >> pte::PPN_SHIFT & ((1 << pte::PPN_BITS) - 1);
-        let mut page_bits = PAGE_SHIFT + LEVEL_BITS * leaf.level;
-        if entry & pte::N != 0 {
-            if leaf.level != 0 || ppn & 0xf != 8 {
-                return Err(WalkError::Page);
-            }
-            ppn &= !0xf;
-            page_bits = 16;
-        }
-        let size = 1u64 << page_bits;
-        let base = ppn << PAGE_SHIFT;
-        if base & (size - 1) != 0 {
-            return Err(WalkError::Page);
-        }
+        let (entry, (base, size)) = (leaf.entry, leaf.page()?);
         let mxr = self.mstatus & ms::MXR != 0;
         let user_page = entry & pte::U != 0;
         Ok(Translation {

@@ -41,8 +41,8 @@ pub struct PmpVerdict {
     pub read: bool,
     pub write: bool,
     pub execute: bool,
-    /// The verdict holds for the whole 4 KiB page.
-    pub whole_page: bool,
+    /// How many bytes from the address on the verdict holds for; `None`: the whole 4 KiB page.
+    pub bytes: Option<u64>,
 }
 
 impl PmpVerdict {
@@ -55,12 +55,12 @@ impl PmpVerdict {
         }
     }
 
-    fn all(allowed: bool, whole_page: bool) -> Self {
+    fn all(allowed: bool, bytes: Option<u64>) -> Self {
         Self {
             read: allowed,
             write: allowed,
             execute: allowed,
-            whole_page,
+            bytes,
         }
     }
 }
@@ -68,7 +68,7 @@ impl PmpVerdict {
 impl Pmp {
     /// The verdict of a hart without PMP.
     pub fn unrestricted() -> PmpVerdict {
-        PmpVerdict::all(true, true)
+        PmpVerdict::all(true, None)
     }
 
     /// `pmpcfg<2n>`: eight configuration bytes.
@@ -146,35 +146,41 @@ impl Pmp {
         if !self.active {
             // No region matches: M-mode may do all; S and U may because the hart behaves as if it
             // had no PMP until the first region is set, which is what QEMU does.
-            return PmpVerdict::all(machine || self.config.iter().all(|c| c >> 3 & 3 == 0), true);
+            return PmpVerdict::all(machine || self.config.iter().all(|c| c >> 3 & 3 == 0), None);
         }
         let last = addr + (size - 1);
         let (page_first, page_last) = (addr & !0xfff, addr | 0xfff);
         let mut whole_page = true;
+        // Where the regions start that come first in rank, but after the address.
+        let mut next = u64::MAX;
         for (i, &(first, end)) in self.ranges.iter().enumerate() {
             if first > end || page_last < first || page_first > end {
                 continue;
             }
             whole_page &= first <= page_first && page_last <= end;
+            if last < first {
+                next = next.min(first);
+            }
             if last < first || addr > end {
                 continue;
             }
+            let bytes = (!whole_page).then(|| next.min(end + 1) - addr);
             if addr < first || last > end {
-                return PmpVerdict::all(false, false);
+                return PmpVerdict::all(false, Some(1));
             }
             let config = self.config[i];
             if machine && config & LOCK == 0 {
-                return PmpVerdict::all(true, whole_page);
+                return PmpVerdict::all(true, bytes);
             }
             let (read, write) = (config & R != 0, config & W != 0);
             return PmpVerdict {
                 read,
                 write,
                 execute: config & X != 0,
-                whole_page,
+                bytes,
             };
         }
-        PmpVerdict::all(machine, whole_page)
+        PmpVerdict::all(machine, (!whole_page).then(|| next - addr))
     }
 }
 
@@ -193,7 +199,7 @@ mod tests {
         pmp.write_config(0, config);
         let verdict = pmp.check(at, 8, privilege);
         assert_eq!(
-            (verdict.read, verdict.whole_page),
+            (verdict.read, verdict.bytes.is_none()),
             want,
             "{config:#x} {at:#x}"
         );

@@ -149,7 +149,7 @@ impl Optimizer {
             | OpKind::Sar { .. }
             | OpKind::Rotl { .. }
             | OpKind::Rotr { .. }
-                if c % width == 0 =>
+                if c.is_multiple_of(width) =>
             {
                 mov
             }

@@ -33,10 +33,11 @@ macro_rules! define_format {
         state_store { $($sst:ident $_sst:ty;)* }
         step { $($step:ident $_sf:ident;)* }
         leave { $($leave:ident $_lf:ident;)* }
+        fused { $($fused:ident $first:ident $second:ident;)* }
     ) => {
         impl Format {
             const fn of(op: Opcode) -> Self {
-                match op {
+                match op.first() {
                     $(Opcode::$bin)|* $(| Opcode::$set)* $(| Opcode::$set_w)* => Self::Binary,
                     $(Opcode::$imm)|* => Self::Immediate,
                     $(Opcode::$una)|* => Self::Unary,
@@ -47,7 +48,7 @@ macro_rules! define_format {
                     $(Opcode::$st)|* => Self::Store,
                     $(Opcode::$sld)|* => Self::StateLoad,
                     $(Opcode::$sst)|* => Self::StateStore,
-                    $(Opcode::$step)|* $(| Opcode::$leave)* => Self::Any,
+                    $(Opcode::$step)|* $(| Opcode::$leave)* $(| Opcode::$fused)* => Self::Any,
                 }
             }
         }
@@ -55,7 +56,8 @@ macro_rules! define_format {
 }
 for_each_bytecode!(define_format);
 
-/// One line for each instruction: position, mnemonic, operands.
+/// One line for each instruction: position, mnemonic, operands. A `+` follows the mnemonic of one
+/// that does the next as well.
 pub fn disassemble(code: &[u64]) -> String {
     let mut out = String::new();
     let mut at = 0;
@@ -66,7 +68,7 @@ pub fn disassemble(code: &[u64]) -> String {
             at += 1;
             continue;
         };
-        let _ = write!(out, "{at:5}:  {:<10} ", format!("{op:?}").to_lowercase());
+        let _ = write!(out, "{at:5}:  {:<10} ", mnemonic(op));
         let _ = operands(&mut out, op, w, at as i64 + 1);
         if op.is_long() {
             let _ = write!(out, ", {:#x}", code.get(at + 1).copied().unwrap_or(0));
@@ -75,6 +77,11 @@ pub fn disassemble(code: &[u64]) -> String {
         at += 1 + usize::from(op.is_long());
     }
     out
+}
+
+fn mnemonic(op: Opcode) -> String {
+    let more = if op == op.first() { "" } else { "+" };
+    format!("{:?}{more}", op.first()).to_lowercase()
 }
 
 fn operands(out: &mut String, op: Opcode, w: Word, next: i64) -> fmt::Result {

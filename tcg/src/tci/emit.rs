@@ -53,6 +53,7 @@ impl Emitter {
         }
         self.positions.push(code.len() as u32);
         self.patch_branches(low, labels, code);
+        fuse_pairs(code);
         Ok(&self.positions)
     }
 
@@ -187,6 +188,28 @@ impl Emitter {
             let distance = i64::from(to) - i64::from(at) - 1;
             let word = &mut code[at as usize];
             *word = *word & 0xffff_ffff | (distance as u64) << 32;
+        }
+    }
+}
+
+/// Makes pairs of instructions save a dispatch where there is an opcode for both.
+fn fuse_pairs(code: &mut [u64]) {
+    let mut at = 0;
+    while let (Some(&first), Some(&second)) = (code.get(at), code.get(at + 1)) {
+        let Some(op) = Word(first).opcode() else {
+            return;
+        };
+        let fused = Word(second).opcode().and_then(|second| op.fuse(second));
+        if op.is_long() {
+            at += 2;
+        } else if let Some(fused) = fused {
+            code[at] = first & !0xff | fused as u64;
+            at += 1;
+            at += Word(second)
+                .opcode()
+                .map_or(1, |op| 1 + usize::from(op.is_long()));
+        } else {
+            at += 1;
         }
     }
 }

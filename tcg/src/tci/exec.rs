@@ -11,6 +11,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering, fence};
 
 use super::bytecode::{Opcode, for_each_bytecode};
+use super::insn::Insn;
 use super::memory;
 use crate::cpu_state::{CpuState, JumpCacheEntry, NO_EXCEPTION, PAGE_MASK, SLOT_ZERO};
 use crate::exec::{ExecEnv, Exit, Fault};
@@ -26,38 +27,37 @@ struct Machine<'e, E: ExecEnv> {
     exit_request: *const AtomicU32,
 }
 
-/// The instruction that runs. Its fields are read from the bytecode one by one: cheaper than a load
-/// of the whole word and shifts, natively and in wasm.
-#[derive(Clone, Copy)]
-struct Insn(*const u64);
-
-macro_rules! fields {
-    ($($(#[$doc:meta])* $name:ident: $ty:ty as $out:ty, $offset:literal;)*) => {
-        impl Insn {
-            $($(#[$doc])*
-            #[inline(always)]
-            const fn $name(self) -> $out {
-                // SAFETY: only `fetch` makes an `Insn`, of an instruction of a valid block; the
-                // offset is inside its word, and aligned.
-                unsafe { *self.0.cast::<u8>().add($offset).cast::<$ty>() as $out }
-            }
-            )*
+macro_rules! exit_if {
+    ($exit:expr) => {
+        if let Some(exit) = $exit {
+            return exit;
         }
     };
 }
 
-// See the layout of `bytecode::Word`.
-fields! {
-    op: u8 as u8, 0;
-    d: u8 as u8, 1;
-    a: u8 as u8, 2;
-    b: u8 as u8, 3;
-    imm: i32 as i64, 4;
-    imm_low: i16 as i64, 4;
-    imm_high: u16 as u16, 6;
-    c0: u8 as u8, 4;
-    c1: u8 as u8, 5;
-    c2: u8 as u8, 6;
+/// A method for an instruction that never leaves.
+macro_rules! plain {
+    ($name:ident, $m:ident, $w:ident, $body:expr) => {
+        #[inline(always)]
+        unsafe fn $name(&mut self, $w: Insn) -> Option<Exit> {
+            let $m = self;
+            // SAFETY: the promise of `exec`, passed on.
+            unsafe { $body }
+            None
+        }
+    };
+}
+
+/// A method for an instruction that may.
+macro_rules! may_leave {
+    ($name:ident, $m:ident, $w:ident, $body:expr) => {
+        #[inline(always)]
+        unsafe fn $name(&mut self, $w: Insn) -> Option<Exit> {
+            let $m = self;
+            // SAFETY: the promise of `exec`, passed on.
+            unsafe { $body }
+        }
+    };
 }
 
 macro_rules! define_exec {
@@ -73,6 +73,7 @@ macro_rules! define_exec {
         state_store { $($sst:ident $sstt:ty;)* }
         step { $($step:ident $step_fn:ident;)* }
         leave { $($leave:ident $leave_fn:ident;)* }
+        fused { $($fused:ident $first:ident $second:ident;)* }
     ) => {
         /// Runs `tb` and the blocks that it leads to, until one of the reasons in [`Exit`].
         ///
@@ -95,45 +96,46 @@ macro_rules! define_exec {
                         $(Opcode::$imm => m.immediate(w, |$ia, $ib| $ie),)*
                         $(Opcode::$una => m.unary(w, |$ua| $ue),)*
                         $(Opcode::$set => m.binary(w, |$ca, $cb| u64::from($ce)),)*
-                        $(Opcode::$set_w => m.binary(w, |a, b| {
-                            let ($ca, $cb) = (sext(a), sext(b));
-                            u64::from($ce)
-                        }),)*
+                        $(Opcode::$set_w => m.binary_w(w, |$ca, $cb| u64::from($ce)),)*
                         $(Opcode::$br => m.branch_if(w, |$ca, $cb| $ce),)*
-                        $(Opcode::$br_w => m.branch_if(w, |a, b| {
-                            let ($ca, $cb) = (sext(a), sext(b));
-                            $ce
-                        }),)*
-                        $(Opcode::$chain => if m.chain(w, |$ca, $cb| $ce) {
-                            return Exit::Request { tb: m.tb };
-                        },)*
+                        $(Opcode::$br_w => m.branch_if_w(w, |$ca, $cb| $ce),)*
                         $(Opcode::$mov => m.mov_if(w, |$ca, $cb| $ce),)*
-                        $(Opcode::$mov_w => m.mov_if(w, |a, b| {
-                            let ($ca, $cb) = (sext(a), sext(b));
-                            $ce
-                        }),)*
-                        $(Opcode::$ld => if !m.load::<$lt>(w, |v| v as u64) {
-                            return m.exception(1);
-                        },)*
-                        $(Opcode::$st => if !m.store::<$stt>(w, |v| v as $stt) {
-                            return m.exception(1);
-                        },)*
-                        $(Opcode::$sld => {
-                            m.set(w.d(), m.field::<$slt>(w).read_unaligned() as u64)
-                        })*
-                        $(Opcode::$sst => {
-                            m.field::<$sstt>(w).write_unaligned(m.get(w.b()) as $sstt)
-                        })*
+                        $(Opcode::$mov_w => m.mov_if_w(w, |$ca, $cb| $ce),)*
+                        $(Opcode::$sld => m.state_load::<$slt>(w, |v| v as u64),)*
+                        $(Opcode::$sst => m.state_store::<$sstt>(w, |v| v as $sstt),)*
                         $(Opcode::$step => m.$step_fn(w),)*
-                        $(Opcode::$leave => if let Some(exit) = m.$leave_fn(w) {
-                            return exit;
-                        },)*
+                        $(Opcode::$ld => exit_if!(m.$ld(w)),)*
+                        $(Opcode::$st => exit_if!(m.$st(w)),)*
+                        $(Opcode::$chain => exit_if!(m.$chain(w)),)*
+                        $(Opcode::$leave => exit_if!(m.$leave_fn(w)),)*
+                        $(Opcode::$fused => {
+                            exit_if!(m.$first(w));
+                            let next = m.fetch();
+                            exit_if!(m.$second(next));
+                        })*
                     }
                 }
             }
         }
+
+        /// Instructions by their names, as far as others are made of them.
+        #[allow(non_snake_case, reason = "opcodes")]
+        #[allow(dead_code, reason = "not all are part of a pair")]
+        #[allow(clippy::missing_safety_doc, reason = "the promise of `exec`")]
+        impl<E: ExecEnv> Machine<'_, E> {
+            $(plain!($bin, m, w, m.binary(w, |$ba, $bb| $be));)*
+            $(plain!($imm, m, w, m.immediate(w, |$ia, $ib| $ie));)*
+            $(plain!($una, m, w, m.unary(w, |$ua| $ue));)*
+            $(plain!($set, m, w, m.binary(w, |$ca, $cb| u64::from($ce)));)*
+            $(plain!($step, m, w, m.$step_fn(w));)*
+            $(may_leave!($ld, m, w, m.load::<$lt>(w, |v| v as u64));)*
+            $(may_leave!($st, m, w, m.store::<$stt>(w, |v| v as $stt));)*
+            $(may_leave!($chain, m, w, m.chain(w, |$ca, $cb| $ce));)*
+            $(may_leave!($leave, m, w, m.$leave_fn(w));)*
+        }
     };
 }
+
 for_each_bytecode!(define_exec);
 
 /// The low half, sign-extended.
@@ -172,8 +174,9 @@ impl<'e, E: ExecEnv> Machine<'e, E> {
 
     #[inline(always)]
     unsafe fn fetch(&mut self) -> Insn {
-        let insn = Insn(self.ip);
         // SAFETY: blocks end with an instruction that leaves, so `ip` is inside the block.
+        let insn = unsafe { Insn::at(self.ip) };
+        // SAFETY: as above.
         self.ip = unsafe { self.ip.add(1) };
         insn
     }
@@ -182,7 +185,7 @@ impl<'e, E: ExecEnv> Machine<'e, E> {
     #[inline(always)]
     unsafe fn fetch_second(&mut self) -> u64 {
         // SAFETY: the caller knows that there is one.
-        unsafe { *self.fetch().0 }
+        unsafe { self.fetch().word() }
     }
 
     #[inline(always)]
@@ -252,6 +255,36 @@ impl<'e, E: ExecEnv> Machine<'e, E> {
     }
 
     #[inline(always)]
+    unsafe fn binary_w(&mut self, w: Insn, f: impl Fn(u64, u64) -> u64) {
+        // SAFETY: slots.
+        unsafe { self.binary(w, |a, b| f(sext(a), sext(b))) }
+    }
+
+    #[inline(always)]
+    unsafe fn branch_if_w(&mut self, w: Insn, f: impl Fn(u64, u64) -> bool) {
+        // SAFETY: slots; a branch inside the block.
+        unsafe { self.branch_if(w, |a, b| f(sext(a), sext(b))) }
+    }
+
+    #[inline(always)]
+    unsafe fn mov_if_w(&mut self, w: Insn, f: impl Fn(u64, u64) -> bool) {
+        // SAFETY: slots.
+        unsafe { self.mov_if(w, |a, b| f(sext(a), sext(b))) }
+    }
+
+    #[inline(always)]
+    unsafe fn state_load<T>(&mut self, w: Insn, convert: impl Fn(T) -> u64) {
+        // SAFETY: a field of the state, a slot.
+        unsafe { self.set(w.d(), convert(self.field::<T>(w).read_unaligned())) }
+    }
+
+    #[inline(always)]
+    unsafe fn state_store<T>(&mut self, w: Insn, convert: impl Fn(u64) -> T) {
+        // SAFETY: a field of the state, a slot.
+        unsafe { self.field::<T>(w).write_unaligned(convert(self.get(w.b()))) }
+    }
+
+    #[inline(always)]
     unsafe fn branch_if(&mut self, w: Insn, f: impl Fn(u64, u64) -> bool) {
         // SAFETY: slots; a branch inside the block.
         unsafe {
@@ -302,26 +335,25 @@ impl<'e, E: ExecEnv> Machine<'e, E> {
         self.ip = tb.wrapping_add(1).cast();
     }
 
-    /// True when an exit was requested.
     #[inline(always)]
-    unsafe fn chain(&mut self, w: Insn, f: impl Fn(u64, u64) -> bool) -> bool {
+    unsafe fn chain(&mut self, w: Insn, f: impl Fn(u64, u64) -> bool) -> Option<Exit> {
         // SAFETY: slots, exits.
-        unsafe {
+        let requested = unsafe {
             if f(self.get(w.a()), self.get(w.b())) {
                 let followed = self.follow((w.d() & 1) as usize);
                 if followed.is_none() {
                     self.jump(w.imm());
                 }
-                followed.unwrap_or(false)
+                followed
             } else {
-                self.follow((!w.d() & 1) as usize).unwrap_or(false)
+                self.follow((!w.d() & 1) as usize)
             }
-        }
+        };
+        (requested == Some(true)).then_some(Exit::Request { tb: self.tb })
     }
 
-    /// False when an exception was raised.
     #[inline(always)]
-    unsafe fn load<T: Copy>(&mut self, w: Insn, convert: impl Fn(T) -> u64) -> bool {
+    unsafe fn load<T: Copy>(&mut self, w: Insn, convert: impl Fn(T) -> u64) -> Option<Exit> {
         // SAFETY: slots; a hit leads to RAM up to the access's last byte.
         unsafe {
             let addr = self.get(w.a()).wrapping_add(w.imm_low() as u64);
@@ -330,20 +362,15 @@ impl<'e, E: ExecEnv> Machine<'e, E> {
             if (*entry).read == last & PAGE_MASK {
                 let host = memory::host::<T>(entry, addr);
                 self.set(w.d(), convert(host.read_unaligned()));
-                return true;
+                return None;
             }
             let value = load_slow(self.env, addr, w.b(), w.imm_high());
-            let ok = value.is_ok();
-            if let Ok(value) = value {
-                self.set(w.d(), value);
-            }
-            ok
+            self.finish(w.d(), value, 1)
         }
     }
 
-    /// False when an exception was raised.
     #[inline(always)]
-    unsafe fn store<T: Copy>(&mut self, w: Insn, convert: impl Fn(u64) -> T) -> bool {
+    unsafe fn store<T: Copy>(&mut self, w: Insn, convert: impl Fn(u64) -> T) -> Option<Exit> {
         // SAFETY: slots; a hit leads to RAM up to the access's last byte.
         unsafe {
             let addr = self.get(w.a()).wrapping_add(w.imm_low() as u64);
@@ -352,9 +379,10 @@ impl<'e, E: ExecEnv> Machine<'e, E> {
             let last = addr.wrapping_add(size_of::<T>() as u64 - 1);
             if (*entry).write == last & PAGE_MASK {
                 memory::host::<T>(entry, addr).write_unaligned(convert(value));
-                return true;
+                return None;
             }
-            store_slow(self.env, addr, value, w.d(), w.imm_high())
+            let stored = store_slow(self.env, addr, value, w.d(), w.imm_high());
+            (!stored).then(|| self.exception(1))
         }
     }
 }

@@ -197,6 +197,10 @@ macro_rules! with_atomic {
 /// # Safety
 /// As for [`load`].
 #[inline(never)]
+#[expect(
+    clippy::unnecessary_cast,
+    reason = "the widest of the atomics is a u64 already"
+)]
 pub unsafe fn cmpxchg<E: ExecEnv>(
     env: &mut E,
     state: *mut CpuState,
@@ -210,7 +214,7 @@ pub unsafe fn cmpxchg<E: ExecEnv>(
     };
     let old = with_atomic!(host, oi.mem(), |cell, U, S| {
         let (Ok(old) | Err(old)) = cell.compare_exchange(expected as U, new as U, SeqCst, SeqCst);
-        u64::from(old)
+        old as u64
     });
     Ok(extend(old, oi.mem()))
 }
@@ -220,6 +224,10 @@ pub unsafe fn cmpxchg<E: ExecEnv>(
 /// # Safety
 /// As for [`load`].
 #[inline(never)]
+#[expect(
+    clippy::unnecessary_cast,
+    reason = "the widest of the atomics is a u64 already"
+)]
 pub unsafe fn rmw<E: ExecEnv>(
     env: &mut E,
     state: *mut CpuState,
@@ -240,7 +248,7 @@ pub unsafe fn rmw<E: ExecEnv>(
             };
             old
         };
-        u64::from(match rmw {
+        let old = match rmw {
             RmwOp::Xchg => cell.swap(v, SeqCst),
             RmwOp::Add => cell.fetch_add(v, SeqCst),
             RmwOp::And => cell.fetch_and(v, SeqCst),
@@ -250,7 +258,8 @@ pub unsafe fn rmw<E: ExecEnv>(
             RmwOp::Smax => update(|x, v| (x as S).max(v as S) as U),
             RmwOp::Umin => update(Ord::min),
             RmwOp::Umax => update(Ord::max),
-        })
+        };
+        old as u64
     });
     Ok(extend(old, oi.mem()))
 }

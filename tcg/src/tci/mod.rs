@@ -4,6 +4,7 @@ pub mod bytecode;
 pub mod disas;
 mod emit;
 mod exec;
+mod insn;
 mod low;
 mod memory;
 mod select;

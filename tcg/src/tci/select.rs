@@ -332,9 +332,7 @@ impl Selector<'_> {
     /// The same for a register that the consumer overwrites, whatever it is: nobody else looks at
     /// the value in between.
     pub fn foldable_into(&self, reg: Reg, d: Temp) -> Option<(usize, LowOp)> {
-        let Some(index) = reg.index() else {
-            return None;
-        };
+        let index = reg.index()?;
         let info = self.s.regs[index];
         let def = info.last_def;
         let hidden = def > self.block_start && info.last_use <= def && self.observed < def;
@@ -445,9 +443,7 @@ impl Selector<'_> {
     }
 }
 
-/// Results of comparisons are 0 or 1.
+/// Results of comparisons are 0 or 1. They stand together in the table.
 fn is_compare(op: Opcode) -> bool {
-    super::bytecode::COMPARE_OPS
-        .iter()
-        .any(|c| c.set == op || c.set_w == op)
+    (Opcode::SetEq as u8..=Opcode::SetTstNeW as u8).contains(&(op as u8))
 }

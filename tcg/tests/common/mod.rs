@@ -196,7 +196,7 @@ impl Env {
         let last = addr.wrapping_add(size - 1);
         let inside = |a: u64| (BASE..BASE + MEMORY as u64).contains(&a);
         let read_only = |a: u64| a & PAGE_MASK == READ_ONLY;
-        let misaligned = (aligned || oi.mem().must_align()) && addr % size != 0;
+        let misaligned = (aligned || oi.mem().must_align()) && !addr.is_multiple_of(size);
         let refused = write && (read_only(addr) || read_only(last));
         if misaligned || refused || !inside(addr) || !inside(last) {
             return self.fault();

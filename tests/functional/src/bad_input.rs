@@ -1,7 +1,7 @@
 //! Bad input: one sentence on stderr that names the option, exit status 1, no trace, no delay.
 
-use crate::session::{Outcome, Session, check};
 use crate::{Setup, Test};
+use harness::{Outcome, Session, check};
 
 pub const TESTS: &[Test] = &[("bad_input", bad_input)];
 
@@ -13,7 +13,10 @@ const CASES: &[(&[&str], &str)] = &[
     (&["-M", "virt", "-cpu", "rv64,nosuch=on"], "nosuch"),
     (&["-M", "virt,nosuch=on"], "nosuch"),
     (&["-M", "virt", "-nosuch"], "nosuch"),
-    (&["-M", "virt", "-kernel", "/nonexistent"], "/nonexistent"),
+    (
+        &["-M", "virt", "-bios", "none", "-kernel", "/nonexistent"],
+        "/nonexistent",
+    ),
     (
         &["-M", "virt", "-bios", "none", "-kernel", "@empty"],
         "-kernel",

@@ -1,7 +1,7 @@
 //! Boots to a shell, and every way out.
 
-use crate::session::{Outcome, Session, check};
 use crate::{Setup, Test};
+use harness::{Outcome, Session, check};
 
 pub const TESTS: &[Test] = &[
     ("boot", boot),
@@ -105,7 +105,7 @@ fn ctrl_a_x(setup: &Setup) -> Outcome<()> {
 fn ctrl_a_c(setup: &Setup) -> Outcome<()> {
     let mut session = setup.boot(&[])?;
     session.send("\x01c");
-    session.expect("(qemu)", setup.seconds(10))?;
+    session.expect("type 'help'", setup.seconds(10))?;
     session.send("info status\n");
     session.expect("VM status: running", setup.seconds(10))?;
     session.send("info registers\n");

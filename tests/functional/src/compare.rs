@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::session::{Outcome, check};
 use crate::{Setup, Test};
+use harness::{Outcome, check};
 
 pub const TESTS: &[Test] = &[
     ("compare_iomem", |setup| {
@@ -19,7 +19,7 @@ pub const TESTS: &[Test] = &[
         same(
             setup,
             "cd /proc/device-tree; find . -type d | sort; cd /",
-            |text| lines(text),
+            lines,
         )
     }),
 ];

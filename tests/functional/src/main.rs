@@ -7,13 +7,12 @@
 mod bad_input;
 mod boots;
 mod compare;
-mod session;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use session::{Outcome, Session};
+use harness::{Outcome, Session};
 
 /// What is tested, and with which guest.
 pub struct Setup {

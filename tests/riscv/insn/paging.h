@@ -7,6 +7,9 @@
  * table on: entry 1 and up are free. All is set up by `paging_tables` (M mode, clobbers t0 to t3).
  */
 
+#ifndef PAGING_H
+#define PAGING_H
+
 #include "test.h"
 
 #define SATP_MODE (LEVELS + 5)
@@ -92,3 +95,5 @@ upper_table:
 data_pages:
     .skip 4 * 4096
     .endm
+
+#endif

@@ -10,6 +10,9 @@
  * t5 and t6 to checks. ra is lost at each check. Everything else is the test's.
  */
 
+#ifndef TEST_H
+#define TEST_H
+
 #define UART      0x10000000
 #define FINISHER  0x00100000
 #define CLINT     0x02000000
@@ -339,3 +342,5 @@ other_harts:
     .text
 main:
     .endm
+
+#endif

@@ -87,14 +87,6 @@ impl Asm {
         self.i(0x13, 5, rd, rs1, shift);
     }
 
-    pub fn add(&mut self, rd: u32, rs1: u32, rs2: u32) {
-        self.r(0, 0, rd, rs1, rs2);
-    }
-
-    pub fn sub(&mut self, rd: u32, rs1: u32, rs2: u32) {
-        self.r(0x20, 0, rd, rs1, rs2);
-    }
-
     pub fn xor(&mut self, rd: u32, rs1: u32, rs2: u32) {
         self.r(0, 4, rd, rs1, rs2);
     }

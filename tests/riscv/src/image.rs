@@ -139,7 +139,7 @@ impl Program {
         }
         a.fence_i();
         a.code.extend_from_slice(&parts.code);
-        if a.here() % 4 != 0 {
+        if !a.here().is_multiple_of(4) {
             a.half(1); // c.nop
         }
         a.csrrw(31, MSCRATCH, 31);

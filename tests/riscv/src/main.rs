@@ -59,7 +59,7 @@ fn parse_args() -> Result<Config, Error> {
         seed: 1,
         first: 0,
         count: 1000,
-        batch: 500,
+        batch: 100,
         length: 30,
     };
     let mut args = std::env::args().skip(1);
@@ -150,9 +150,10 @@ fn run(
 const DUMP_LINES: usize = 68 + sequence::SCRATCH_BYTES / 8;
 
 /// Windows where QEMU's machine has something that ours lacks (PCI Express, flash, platform bus), or
-/// answers otherwise as the manual allows (atomic stores to ROM are dropped there and fault here).
+/// answers otherwise as the manual allows (atomic operations on ROM and devices fault here).
 const OTHER_WINDOWS: &[std::ops::Range<u64>] = &[
     0x0000_1000..0x0001_0000,
+    0x0010_0000..0x0010_2000,
     0x0300_0000..0x0301_0000,
     0x0400_0000..0x0600_0000,
     0x2000_0000..0x2400_0000,
@@ -192,6 +193,12 @@ fn explain(config: &Config, batch: &Batch<'_>, index: u64, folder: &Path) -> Res
         &single,
         DUMP_LINES,
     )?;
+    // Alone it lies at other addresses; where that matters, it is run after its neighbours.
+    let (want, got) = if want == got {
+        rerun_in_batch(config, batch, index, &program)?
+    } else {
+        (want, got)
+    };
     if hit_other_window(&got) {
         return Ok(false);
     }
@@ -202,9 +209,14 @@ fn explain(config: &Config, batch: &Batch<'_>, index: u64, folder: &Path) -> Res
         batch.seed,
         hex.join("")
     );
+    print_differences(&want, &got);
+    Ok(true)
+}
+
+fn print_differences(want: &[String], got: &[String]) {
     for (line, (want, got)) in want
         .iter()
-        .zip(&got)
+        .zip(got)
         .enumerate()
         .filter(|(_, (w, g))| w != g)
     {
@@ -213,10 +225,27 @@ fn explain(config: &Config, batch: &Batch<'_>, index: u64, folder: &Path) -> Res
             image::dump_line_name(line)
         );
     }
-    if want == got {
-        println!("  ... but not when run alone: state leaks from one sequence to the next");
-    }
-    Ok(true)
+}
+
+/// What both print of a sequence that runs after the others of its batch.
+fn rerun_in_batch(
+    config: &Config,
+    batch: &Batch<'_>,
+    index: u64,
+    program: &Path,
+) -> Result<(Vec<String>, Vec<String>), Error> {
+    let count = index + 1 - batch.first;
+    let before = Batch {
+        count,
+        dump: true,
+        ..batch.clone()
+    };
+    std::fs::write(program, image::build(&before)).map_err(|e| Error::Run("batch".into(), e))?;
+    let lines = DUMP_LINES * count as usize;
+    let mut want = run(&config.oracle, &config.oracle_cpu, program, &before, lines)?;
+    let mut got = run(&config.tested, &config.tested_cpu, program, &before, lines)?;
+    let last = lines - DUMP_LINES;
+    Ok((want.split_off(last), got.split_off(last)))
 }
 
 /// Compares one batch; returns the numbers of sequences that differ.

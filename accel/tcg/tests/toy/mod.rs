@@ -250,6 +250,74 @@ fn leave(b: &mut Builder, pc: Option<u64>) -> TranslateEnd {
     TranslateEnd::NoReturn
 }
 
+/// Instructions that end their block. `temps`: register a, register b, b + immediate.
+fn translate_end(
+    context: &mut TranslateContext<'_>,
+    op: Op,
+    temps: [Temp; 3],
+    imm: u64,
+    next: u64,
+) -> TranslateEnd {
+    let [ra, rb, addr] = temps;
+    let dest = context.pc.wrapping_add(imm);
+    let b = &mut *context.builder;
+    let imm_temp = b.constant(I64, imm);
+    match op {
+        Op::Bne => {
+            let label = b.new_label();
+            b.brcond(I64, ra, rb, Cond::Ne, label);
+            jump(context, 0, next);
+            context.builder.set_label(I64, label);
+            jump(context, 1, dest);
+            TranslateEnd::NoReturn
+        }
+        Op::Jmp => {
+            jump(context, 0, dest);
+            TranslateEnd::NoReturn
+        }
+        Op::Jr => {
+            b.mov(I64, global(PC), addr);
+            b.goto_ptr(I64);
+            TranslateEnd::NoReturn
+        }
+        Op::Halt => {
+            call(b, "halt", NONE, &[]);
+            leave(b, Some(next))
+        }
+        Op::Flush => {
+            call(b, "flush", NONE, &[ra, rb, imm_temp]);
+            leave(b, Some(next))
+        }
+        Op::SetAsid => {
+            call(b, "set_asid", NONE, &[ra]);
+            leave(b, Some(next))
+        }
+        Op::Icount => {
+            call(b, "icount", ra, &[]);
+            leave(b, Some(next))
+        }
+        Op::Ack => {
+            call(b, "ack", NONE, &[imm_temp]);
+            leave(b, Some(next))
+        }
+        Op::Eret => {
+            call(b, "eret", NONE, &[]);
+            leave(b, None)
+        }
+        _ => {
+            let number = match op {
+                Op::Raise => imm,
+                Op::Done => DONE as u64,
+                _ => ILLEGAL as u64,
+            };
+            let number = b.constant(I64, number);
+            call(b, "raise", NONE, &[number]);
+            b.exit_tb(I64, TbExit::Exception);
+            TranslateEnd::NoReturn
+        }
+    }
+}
+
 impl GuestCpu for ToyCpu {
     const NAME: &'static str = "toy";
     const INSN_ALIGN: u64 = 2;
@@ -289,7 +357,6 @@ impl GuestCpu for ToyCpu {
         let imm = (insn >> 16) as i16 as u64;
         let rc = global((imm & 15) as u16);
         let next = context.pc.wrapping_add(length as u64);
-        let dest = context.pc.wrapping_add(imm);
         let oi = MemOpIdx::new(MemOp::UQ, 0);
         let b = &mut *context.builder;
         let imm_temp = b.constant(I64, imm);
@@ -308,58 +375,7 @@ impl GuestCpu for ToyCpu {
             Op::AmoAdd => b.atomic_rmw(I64, ra, rb, rc, RmwOp::Add, oi),
             Op::Zero64 => call(b, "zero64", NONE, &[addr]),
             Op::Cas16 => call(b, "cas16", NONE, &[addr]),
-            Op::Bne => {
-                let label = b.new_label();
-                b.brcond(I64, ra, rb, Cond::Ne, label);
-                jump(context, 0, next);
-                context.builder.set_label(I64, label);
-                jump(context, 1, dest);
-                return TranslateEnd::NoReturn;
-            }
-            Op::Jmp => {
-                jump(context, 0, dest);
-                return TranslateEnd::NoReturn;
-            }
-            Op::Jr => {
-                b.mov(I64, global(PC), addr);
-                b.goto_ptr(I64);
-                return TranslateEnd::NoReturn;
-            }
-            Op::Halt => {
-                call(b, "halt", NONE, &[]);
-                return leave(b, Some(next));
-            }
-            Op::Flush => {
-                call(b, "flush", NONE, &[ra, rb, imm_temp]);
-                return leave(b, Some(next));
-            }
-            Op::SetAsid => {
-                call(b, "set_asid", NONE, &[ra]);
-                return leave(b, Some(next));
-            }
-            Op::Icount => {
-                call(b, "icount", ra, &[]);
-                return leave(b, Some(next));
-            }
-            Op::Ack => {
-                call(b, "ack", NONE, &[imm_temp]);
-                return leave(b, Some(next));
-            }
-            Op::Eret => {
-                call(b, "eret", NONE, &[]);
-                return leave(b, None);
-            }
-            op @ (Op::Raise | Op::Done | Op::Illegal) => {
-                let number = match op {
-                    Op::Raise => imm,
-                    Op::Done => DONE as u64,
-                    _ => ILLEGAL as u64,
-                };
-                let number = b.constant(I64, number);
-                call(b, "raise", NONE, &[number]);
-                b.exit_tb(I64, TbExit::Exception);
-                return TranslateEnd::NoReturn;
-            }
+            op => return translate_end(context, op, [ra, rb, addr], imm, next),
         }
         TranslateEnd::Next
     }

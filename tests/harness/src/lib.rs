@@ -1,4 +1,5 @@
-//! An emulator under test: its console as a stream that is searched and typed into.
+//! An emulator under test: its console as a stream that is searched and typed into. What is
+//! printed is stamped with the host's time as it arrives, so that work in the guest can be timed.
 
 use std::io::{Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -18,6 +19,8 @@ pub enum Failure {
         seconds: u64,
         tail: String,
     },
+    #[error("the emulator ended without {what:?}; the console ends with:\n{tail}")]
+    Ended { what: String, tail: String },
     #[error("the emulator did not end within {seconds} s; the console ends with:\n{tail}")]
     Running { seconds: u64, tail: String },
 }
@@ -29,16 +32,20 @@ pub type Outcome<T> = Result<T, Failure>;
 pub struct Session {
     child: Child,
     stdin: Option<ChildStdin>,
-    output: Receiver<Vec<u8>>,
+    output: Receiver<(Instant, Vec<u8>)>,
     /// All that was printed so far.
     pub text: String,
     /// Where `expect` goes on searching.
     seen: usize,
+    /// How long `text` was after each arrival.
+    arrivals: Vec<(usize, Instant)>,
+    started: Instant,
 }
 
 impl Session {
     /// Starts `command` with `args`; stderr is part of the console.
     pub fn start(command: &[String], args: &[String]) -> Outcome<Self> {
+        let started = Instant::now();
         let mut child = Command::new(&command[0])
             .args(&command[1..])
             .args(args)
@@ -55,7 +62,10 @@ impl Session {
             std::thread::spawn(move || {
                 let mut buffer = [0; 4096];
                 while let Ok(count @ 1..) = stream.read(&mut buffer) {
-                    if sender.send(buffer[..count].to_vec()).is_err() {
+                    if sender
+                        .send((Instant::now(), buffer[..count].to_vec()))
+                        .is_err()
+                    {
                         break;
                     }
                 }
@@ -68,7 +78,26 @@ impl Session {
             output,
             text: String::new(),
             seen: 0,
+            arrivals: Vec::new(),
+            started,
         })
+    }
+
+    fn arrived(&mut self, (at, bytes): (Instant, Vec<u8>)) {
+        let printed = String::from_utf8_lossy(&bytes).replace('\r', "");
+        self.text.push_str(&printed);
+        self.arrivals.push((self.text.len(), at));
+    }
+
+    /// When the process was started.
+    pub fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// When the last byte of what `expect` found last arrived.
+    pub fn found_at(&self) -> Instant {
+        let index = self.arrivals.partition_point(|(end, _)| *end < self.seen);
+        self.arrivals.get(index).map_or(self.started, |(_, at)| *at)
     }
 
     fn tail(&self) -> String {
@@ -81,24 +110,27 @@ impl Session {
         let deadline = Instant::now() + limit;
         loop {
             if let Some(at) = self.text[self.seen..].find(what) {
-                let found = self.text[self.seen..self.seen + at].to_string();
+                let found = self.text[self.seen..self.seen + at].to_owned();
                 self.seen += at + what.len();
                 return Ok(found);
             }
             let left = deadline.saturating_duration_since(Instant::now());
             match self.output.recv_timeout(left) {
-                Ok(bytes) => self
-                    .text
-                    .push_str(&String::from_utf8_lossy(&bytes).replace('\r', "")),
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                    let (what, seconds) = (what.to_string(), limit.as_secs());
-                    return Err(Failure::Missing {
-                        what,
-                        seconds,
-                        tail: self.tail(),
-                    });
-                }
+                Ok(output) => self.arrived(output),
+                Err(why) => return Err(self.missing(what, limit, why)),
             }
+        }
+    }
+
+    fn missing(&self, what: &str, limit: Duration, why: RecvTimeoutError) -> Failure {
+        let (what, tail, seconds) = (what.to_string(), self.tail(), limit.as_secs());
+        match why {
+            RecvTimeoutError::Timeout => Failure::Missing {
+                what,
+                seconds,
+                tail,
+            },
+            RecvTimeoutError::Disconnected => Failure::Ended { what, tail },
         }
     }
 
@@ -114,7 +146,8 @@ impl Session {
 
     /// Runs a shell command in the guest and returns what it printed.
     pub fn shell(&mut self, command: &str, limit: Duration) -> Outcome<String> {
-        // The line is echoed, maybe twice (terminal and shell); the echo holds "E""ND", so only the output matches.
+        // The line is echoed, maybe twice (terminal and shell); the echo holds "E""ND", so that
+        // only the output matches.
         self.send(&format!("{command}; echo E\"\"ND-$?\n"));
         let text = self.expect("END-", limit)?;
         let after_echo = text.rsplit_once("ND-$?\n").map_or(&*text, |(_, rest)| rest);
@@ -131,14 +164,12 @@ impl Session {
     pub fn finish(&mut self, limit: Duration) -> Outcome<i32> {
         let deadline = Instant::now() + limit;
         while Instant::now() < deadline {
-            while let Ok(bytes) = self.output.try_recv() {
-                self.text
-                    .push_str(&String::from_utf8_lossy(&bytes).replace('\r', ""));
+            while let Ok(output) = self.output.try_recv() {
+                self.arrived(output);
             }
             if let Ok(Some(status)) = self.child.try_wait() {
-                while let Ok(bytes) = self.output.recv_timeout(Duration::from_millis(50)) {
-                    self.text
-                        .push_str(&String::from_utf8_lossy(&bytes).replace('\r', ""));
+                while let Ok(output) = self.output.recv_timeout(Duration::from_millis(50)) {
+                    self.arrived(output);
                 }
                 return Ok(status.code().unwrap_or(-1));
             }

@@ -1,0 +1,168 @@
+//! Drives one guest on one emulator: boots it, types the commands, takes the times.
+
+use std::time::Duration;
+
+use harness::{Failure, Outcome, Session};
+
+use crate::results::{Results, Sample};
+use crate::settings::Settings;
+use crate::workloads::{BOOT, Guest, Workload};
+
+/// The options of every machine that is timed.
+const MACHINE: &str = "-M virt -nographic -smp 1 -m 512M";
+const PROMPT_LIMIT: Duration = Duration::from_secs(60);
+/// Reboots that one run of a guest may need before the rest is given up.
+const FAILURES_MAX: usize = 3;
+
+/// The machine's options and `extra` ones.
+pub fn machine_args(extra: &[&str]) -> Vec<String> {
+    MACHINE
+        .split(' ')
+        .chain(extra.iter().copied())
+        .map(str::to_string)
+        .collect()
+}
+
+fn boot_args(settings: &Settings, guest: Guest) -> Vec<String> {
+    machine_args(&[
+        "-bios",
+        &settings.file("fw_dynamic.bin"),
+        "-kernel",
+        &settings.file("Image"),
+        "-initrd",
+        &settings.file(guest.initrd()),
+        "-append",
+        "console=ttyS0",
+    ])
+}
+
+/// Boots to the first prompt; the seconds are from the start of the process to the prompt.
+fn boot(settings: &Settings, emulator: usize, guest: Guest) -> Outcome<(Session, f64)> {
+    let command = &settings.emulators[emulator].command;
+    let mut session = Session::start(command, &boot_args(settings, guest))?;
+    session.expect("Tinamou guest ready", settings.limit)?;
+    session.expect("# ", settings.limit)?;
+    let seconds = (session.found_at() - session.started()).as_secs_f64();
+    // The kernel's messages would get between what is printed.
+    session.shell("dmesg -n 1", PROMPT_LIMIT)?;
+    Ok((session, seconds))
+}
+
+/// What was between the marker lines, with the time that it took.
+pub fn between_markers(session: &mut Session, limit: Duration) -> Outcome<(String, String, f64)> {
+    session.expect("[begin]\n", PROMPT_LIMIT)?;
+    let begin = session.found_at();
+    let output = session.expect("[end ", limit)?;
+    let seconds = (session.found_at() - begin).as_secs_f64();
+    let status = session.expect("]", PROMPT_LIMIT)?;
+    Ok((output, status, seconds))
+}
+
+fn one(session: &mut Session, workload: &Workload, limit: Duration) -> Outcome<Sample> {
+    if !workload.prepare.is_empty() {
+        session.shell(&workload.prepare, limit)?;
+    }
+    session.send(&format!("timed '{}'\n", workload.command));
+    let (output, status, seconds) = between_markers(session, limit)?;
+    let mut checksum = output.trim().to_string();
+    if status != "0" {
+        return Err(Failure::Check(format!(
+            "status {status} in the guest: {checksum}"
+        )));
+    }
+    if !workload.check.is_empty() {
+        checksum = session.shell(&workload.check, limit)?.trim().to_string();
+    }
+    if checksum.is_empty() {
+        return Err(Failure::Check("no checksum".into()));
+    }
+    Ok(Sample { seconds, checksum })
+}
+
+fn power_off(mut session: Session) -> Outcome<()> {
+    session.send("poweroff -f\n");
+    let status = session.finish(PROMPT_LIMIT)?;
+    harness::check(status == 0, || {
+        format!("exit status {status} after poweroff")
+    })
+}
+
+/// A guest that is up, and whose boot is in the results if that was asked for.
+fn booted(
+    settings: &Settings,
+    emulator: usize,
+    guest: Guest,
+    results: &mut Results,
+) -> Option<Session> {
+    let timed = settings
+        .workloads
+        .iter()
+        .find(|w| w.name == BOOT && w.guest == guest);
+    match boot(settings, emulator, guest) {
+        Ok((session, seconds)) => {
+            eprintln!("bench:   {seconds:9.3} s  boot of {}", guest.initrd());
+            if let Some(workload) = timed {
+                // The kernel's version stands for a checksum.
+                let version = session
+                    .text
+                    .lines()
+                    .find_map(|l| l.split_once("Linux version "));
+                let checksum = version.map_or(String::new(), |(_, text)| text.to_string());
+                results.add(workload.name, emulator, Sample { seconds, checksum });
+            }
+            Some(session)
+        }
+        Err(failure) => {
+            results.fail(
+                settings,
+                emulator,
+                &format!("boot of {}", guest.initrd()),
+                &failure,
+            );
+            None
+        }
+    }
+}
+
+fn one_guest(settings: &Settings, emulator: usize, guest: Guest, results: &mut Results) {
+    let workloads = settings.workloads.iter().filter(|w| w.guest == guest);
+    let Some(mut session) = booted(settings, emulator, guest, results) else {
+        return;
+    };
+    let mut failures = 0;
+    for workload in workloads.filter(|w| w.name != BOOT) {
+        match one(&mut session, workload, settings.limit) {
+            Ok(sample) => {
+                eprintln!("bench:   {:9.3} s  {}", sample.seconds, workload.name);
+                results.add(workload.name, emulator, sample);
+            }
+            Err(failure) => {
+                results.fail(settings, emulator, workload.name, &failure);
+                failures += 1;
+                if failures == FAILURES_MAX {
+                    return;
+                }
+                let Ok((again, _)) = boot(settings, emulator, guest) else {
+                    return;
+                };
+                session = again;
+            }
+        }
+    }
+    if let Err(failure) = power_off(session) {
+        results.fail(settings, emulator, "power off", &failure);
+    }
+}
+
+/// Runs every workload once on one emulator.
+pub fn all_guests(settings: &Settings, emulator: usize, results: &mut Results) {
+    for guest in Guest::ALL {
+        if settings
+            .workloads
+            .iter()
+            .any(|workload| workload.guest == guest)
+        {
+            one_guest(settings, emulator, guest, results);
+        }
+    }
+}
