@@ -39,7 +39,7 @@ const CASES: &[(&[&str], &str)] = &[
     (&["-M", "virt", "-bios", "none", "-dtb", "@short"], "-dtb"),
     (
         &["-M", "virt", "-bios", "none", "-initrd", "/nonexistent"],
-        "/nonexistent",
+        "-initrd",
     ),
     (&["-M", "virt", "-m", "0x"], "-m"),
     (&["-M", "virt", "-m", "999999G"], "-m"),
