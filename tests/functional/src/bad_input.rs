@@ -88,7 +88,10 @@ fn bad_input(setup: &Setup) -> Outcome<()> {
             None => arg.to_string(),
         };
         let mut args: Vec<String> = args.iter().map(path).collect();
-        args.splice(0..0, ["-nographic".to_string()]);
+        args.insert(0, "-nographic".into());
+        if !args.iter().any(|arg| arg == "-bios") {
+            args.splice(0..0, ["-bios".into(), "none".into()]);
+        }
         refused(setup, &args, sentence)
     });
     let _ = std::fs::remove_dir_all(&folder);
