@@ -3,7 +3,7 @@
 
 /// Settings of the emscripten link, each with its reason.
 const EMSCRIPTEN_LINK: &[&str] = &[
-    // `main` runs on a thread, so that it may block; the first thread keeps JavaScript's event loop.
+    // `main` runs on a thread, so that it may block; the first one keeps JavaScript's event loop.
     "-pthread",
     "-sPROXY_TO_PTHREAD",
     // It is exported by its attribute in main.c.

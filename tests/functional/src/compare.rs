@@ -34,8 +34,8 @@ fn lines(text: &str) -> BTreeSet<String> {
 /// Devices that Tinamou does not have yet (docs/machines-virt.md lists them).
 const ABSENT: &[&str] = &["pci", "flash", "platform"];
 
-/// Address ranges and their names. The kernel's own sections and what it reserves lie where the size
-/// of the device tree puts them.
+/// Address ranges and their names. The kernel's own sections and what it reserves lie where the
+/// size of the device tree puts them.
 fn iomem(text: &str) -> BTreeSet<String> {
     lines(text)
         .into_iter()

@@ -149,8 +149,8 @@ fn run(
 /// Lines of a full dump.
 const DUMP_LINES: usize = 68 + sequence::SCRATCH_BYTES / 8;
 
-/// Windows where QEMU's machine has something that ours lacks (PCI Express, flash, platform bus), or
-/// answers otherwise as the manual allows (atomic operations on ROM and devices fault here).
+/// Windows where QEMU's machine has something that ours lacks (PCI Express, flash, platform bus),
+/// or answers otherwise as the manual allows (atomic operations on ROM and devices fault here).
 const OTHER_WINDOWS: &[std::ops::Range<u64>] = &[
     0x0000_1000..0x0001_0000,
     0x0010_0000..0x0010_2000,
