@@ -1,8 +1,8 @@
 //! Writes an initial RAM disk: `initrd LIST OUT.cpio.gz NAME=VALUE...`.
 //!
 //! LIST is in the notation of the kernel's `gen_init_cpio` (`dir`, `file`, `nod`, `slink` lines;
-//! `Documentation/driver-api/early-userspace/buffer-format.rst` has the format that comes out), with
-//! `${NAME}` for what the command line gives. The same input gives the same bytes.
+//! `Documentation/driver-api/early-userspace/buffer-format.rst` has the format that comes out),
+//! with `${NAME}` for what the command line gives. The same input gives the same bytes.
 
 use std::io::Write;
 use std::path::Path;
