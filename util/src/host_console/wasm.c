@@ -27,7 +27,7 @@ static struct {
 EM_JS(void, tinamou_stdin_push, (), {
     const input = globalThis.tinamouStdin;
     const [HEAD, TAIL, ENDED, FULL, EVENTS, BYTES] = [0, 1, 2, 3, 4, 5];
-    const words = HEAP32.subarray(input.ring >> 2, (input.ring >> 2) + BYTES);
+    const words = HEAP32.subarray(input.ring >>> 2, (input.ring >>> 2) + BYTES);
     const bytes = input.ring + 4 * BYTES;
     for (;;) {
         let head = Atomics.load(words, HEAD);
@@ -57,7 +57,7 @@ EM_JS(void, tinamou_stdin_push, (), {
 
 /* Starts to receive; runs on the first thread. */
 EM_JS(void, tinamou_stdin_start, (uintptr_t address, int size), {
-    const input = { ring: address, size, pending: [], ended: true, stream: null };
+    const input = { ring: address >>> 0, size, pending: [], ended: true, stream: null };
     globalThis.tinamouStdin = input;
     const end = () => {
         input.ended = true;
@@ -83,9 +83,10 @@ EM_JS(void, tinamou_stdin_start, (uintptr_t address, int size), {
 /* Returns 0, or -1 when nobody reads any more. */
 EM_JS(int, tinamou_stdout_write, (const unsigned char* bytes, int length), {
     const fs = require('fs');
+    const start = bytes >>> 0; /* above 2 GB the pointer comes as a negative number */
     for (let done = 0; done < length; ) {
         try {
-            done += fs.writeSync(1, HEAPU8, bytes + done, length - done);
+            done += fs.writeSync(1, HEAPU8.subarray(start + done, start + length));
         } catch (error) {
             if (error.code !== 'EAGAIN') return -1;
             /* Standard output is a full pipe that somebody made non-blocking. */
