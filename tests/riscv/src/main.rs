@@ -227,25 +227,24 @@ fn print_differences(want: &[String], got: &[String]) {
     }
 }
 
-/// What both print of a sequence that runs after the others of its batch.
+/// What both print of a sequence when its whole batch runs.
 fn rerun_in_batch(
     config: &Config,
     batch: &Batch<'_>,
     index: u64,
     program: &Path,
 ) -> Result<(Vec<String>, Vec<String>), Error> {
-    let count = index + 1 - batch.first;
-    let before = Batch {
-        count,
+    let whole = Batch {
         dump: true,
         ..batch.clone()
     };
-    std::fs::write(program, image::build(&before)).map_err(|e| Error::Run("batch".into(), e))?;
-    let lines = DUMP_LINES * count as usize;
-    let mut want = run(&config.oracle, &config.oracle_cpu, program, &before, lines)?;
-    let mut got = run(&config.tested, &config.tested_cpu, program, &before, lines)?;
-    let last = lines - DUMP_LINES;
-    Ok((want.split_off(last), got.split_off(last)))
+    std::fs::write(program, image::build(&whole)).map_err(|e| Error::Run("batch".into(), e))?;
+    let lines = DUMP_LINES * batch.count as usize;
+    let want = run(&config.oracle, &config.oracle_cpu, program, &whole, lines)?;
+    let got = run(&config.tested, &config.tested_cpu, program, &whole, lines)?;
+    let start = DUMP_LINES * (index - batch.first) as usize;
+    let of = |lines: Vec<String>| lines[start..start + DUMP_LINES].to_vec();
+    Ok((of(want), of(got)))
 }
 
 /// Compares one batch; returns the numbers of sequences that differ.
