@@ -6,7 +6,7 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -14,6 +14,17 @@ use util::host_console::{Console, Input};
 
 /// The environment variable that makes the test program a child.
 const CHILD: &str = "TINAMOU_CONSOLE_CHILD";
+
+/// What ends a program that does not handle it, asked for from outside and by a crash.
+const SIGNALS: [libc::c_int; 7] = [
+    libc::SIGINT,
+    libc::SIGTERM,
+    libc::SIGQUIT,
+    libc::SIGHUP,
+    libc::SIGSEGV,
+    libc::SIGBUS,
+    libc::SIGABRT,
+];
 
 /// What a child does; as a test of its own it does nothing.
 #[test]
@@ -61,14 +72,26 @@ fn child() {
 }
 
 fn start(role: &str, stdin: impl Into<Stdio>) -> Child {
-    Command::new(std::env::current_exe().unwrap())
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
         .args(["--exact", "child", "--nocapture", "--test-threads=1"])
         .env(CHILD, role)
         .stdin(stdin)
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap()
+        .stderr(Stdio::null());
+    // SAFETY: `signal` is async-signal-safe, and the closure touches nothing else.
+    unsafe { command.pre_exec(heed_every_signal) };
+    command.spawn().unwrap()
+}
+
+/// A test may run under `nohup` or in the background of a script, where some signals are ignored,
+/// and a child would inherit that.
+fn heed_every_signal() -> std::io::Result<()> {
+    for signal in SIGNALS {
+        // SAFETY: takes no pointer.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+    Ok(())
 }
 
 /// The next line that the child itself said.
@@ -200,11 +223,7 @@ fn the_terminal_is_restored_after_a_crash() {
 
 #[test]
 fn the_terminal_is_restored_at_a_signal() {
-    let crashes = [libc::SIGSEGV, libc::SIGBUS, libc::SIGABRT];
-    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGQUIT, libc::SIGHUP]
-        .into_iter()
-        .chain(crashes)
-    {
+    for signal in SIGNALS {
         check_restored("sleep", Some(signal), |status| {
             status.signal() == Some(signal)
         });
