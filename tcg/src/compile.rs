@@ -73,6 +73,18 @@ pub fn find_insn(insns: &[u8], position: u32) -> Option<(u64, u64)> {
     found
 }
 
+/// The words `(pc, extra)` of `insn_start` number `index`, from 0.
+pub fn nth_insn(insns: &[u8], index: u32) -> Option<(u64, u64)> {
+    let mut reader = Leb { bytes: insns };
+    let (mut pc, mut extra) = (0u64, 0u64);
+    for _ in 0..=index {
+        reader.next()?;
+        pc = pc.wrapping_add(reader.next()? as u64);
+        extra = extra.wrapping_add(reader.next()? as u64);
+    }
+    Some((pc, extra))
+}
+
 /// Packs `(position, pc, extra)` rows in ascending order of position, as differences.
 pub(crate) fn pack_insns(rows: &[(u32, u64, u64)]) -> Vec<u8> {
     let mut out = Vec::with_capacity(rows.len() * 3 + 8);
@@ -141,6 +153,10 @@ mod tests {
         assert_eq!(find_insn(&packed, 9), Some((4, 5)));
         assert_eq!(find_insn(&packed, 1 << 30), Some((4, 5)));
         assert_eq!(find_insn(&[], 0), None);
+        for (index, row) in (0..).zip(rows) {
+            assert_eq!(nth_insn(&packed, index), Some((row.1, row.2)));
+        }
+        assert_eq!(nth_insn(&packed, 4), None);
     }
 
     #[test]

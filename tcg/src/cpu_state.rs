@@ -53,7 +53,8 @@ impl TlbEntry {
 }
 
 /// Jump cache: from pc and the flags that translation depends on to the block's header.
-#[repr(C)]
+/// Its size is a power of two on every host, for generated code to find it by a shift.
+#[repr(C, align(32))]
 #[derive(Clone, Copy, Debug)]
 pub struct JumpCacheEntry {
     pub pc: u64,
@@ -61,7 +62,6 @@ pub struct JumpCacheEntry {
     pub flags_gen: u64,
     /// Address of the block's `TbHeader`; 0 in an empty entry.
     pub tb: usize,
-    pub pad: u32,
 }
 
 /// See the module's text.
@@ -78,6 +78,11 @@ pub struct CpuState {
     pub flags_gen: u64,
     /// `-icount`: instructions left until the execution loop must look at the clock.
     pub icount_left: i64,
+    /// Byte offset in a `TbHeader` of this thread's `wasm_instance`.
+    pub tb_instance_offset: u32,
+    /// Which guest instruction of a block raised the exception that a region left with
+    /// ([`crate::wasm32::Leave::Exception`]).
+    pub fault_insn: u32,
     pub tlb: [[TlbEntry; TLB_ENTRIES]; MMU_MODES],
     pub jump_cache: [JumpCacheEntry; JUMP_CACHE_ENTRIES],
 }

@@ -66,4 +66,6 @@ pub enum Exit {
     Request { tb: *const TbHeader },
     /// An exception is pending, raised by the op at `position` of `tb` (see `CompiledBlock`).
     Exception { tb: *const TbHeader, position: u32 },
+    /// An exception is pending, raised by guest instruction number `insn` of `tb`.
+    ExceptionAt { tb: *const TbHeader, insn: u32 },
 }

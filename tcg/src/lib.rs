@@ -16,6 +16,7 @@ pub mod optimize;
 pub mod printer;
 pub mod tb;
 pub mod tci;
+pub mod wasm32;
 mod wasm32_h;
 
 pub use code_buffer::{BlockInfo, CodeBuffer, CodeBufferFull};

@@ -308,7 +308,6 @@ fn jump_cache() {
         pc,
         flags_gen,
         tb: std::ptr::from_ref(end).addr(),
-        pad: 0,
     };
     assert_eq!(m.run(jump), Exit::Main);
     assert_eq!(m.env.lookups, 2, "found without help");

@@ -576,6 +576,7 @@ fn interpret(env: &mut Env, seed: u64, block: &CompiledBlock) -> Outcome {
         Exit::Main => EvalExit::Exit(TbExit::Main),
         Exit::Lookup => EvalExit::GotoPtr,
         Exit::Request { .. } => panic!("nothing was requested"),
+        Exit::ExceptionAt { .. } => panic!("the interpreter knows the position"),
         Exit::Exception { position, .. } => {
             if env.state.exception == NO_EXCEPTION {
                 EvalExit::Exit(TbExit::Exception)

@@ -153,7 +153,6 @@ impl CpuCommon {
             pc: 0,
             flags_gen: 0,
             tb: 0,
-            pad: 0,
         };
         Self {
             state: CpuState {
@@ -162,6 +161,8 @@ impl CpuCommon {
                 exception: NO_EXCEPTION,
                 flags_gen: 1 << 32,
                 icount_left: 0,
+                tb_instance_offset: 0,
+                fault_insn: 0,
                 tlb: [[TlbEntry::EMPTY; TLB_ENTRIES]; MMU_MODES],
                 jump_cache: [empty; JUMP_CACHE_ENTRIES],
             },

@@ -136,6 +136,10 @@ impl<'a, G: GuestCpu> Engine<'a, G> {
                     self.restore(cpu, tb as usize, position);
                     None
                 }
+                Exit::ExceptionAt { tb, insn } => {
+                    self.restore_insn(cpu, tb as usize, insn);
+                    None
+                }
             };
         }
         self.leave(cpu);
@@ -158,7 +162,7 @@ impl<'a, G: GuestCpu> Engine<'a, G> {
             Exit::Main => stats.exits_main += 1,
             Exit::Request { .. } => stats.exits_request += 1,
             Exit::Slot { .. } | Exit::Lookup => stats.exits_lookup += 1,
-            Exit::Exception { .. } => (),
+            Exit::Exception { .. } | Exit::ExceptionAt { .. } => (),
         }
         exit
     }
@@ -202,6 +206,20 @@ impl<'a, G: GuestCpu> Engine<'a, G> {
             return;
         };
         let found = self.machine.tbs.find_insn(tb, position);
+        self.restore_to(cpu, tb, found);
+    }
+
+    /// The same for an instruction by its number in the block.
+    fn restore_insn(&mut self, cpu: &mut G, tb: usize, insn: u32) {
+        let Some(tb) = TbRef::from_address(tb) else {
+            return;
+        };
+        let found = self.machine.tbs.nth_insn(tb, insn);
+        self.restore_to(cpu, tb, found);
+    }
+
+    /// `found` has the words of the `insn_start`, and how many instructions are complete.
+    fn restore_to(&mut self, cpu: &mut G, tb: TbRef, found: Option<(u64, u64, u32)>) {
         let (pc, extra, done) = found.expect("each op belongs to an instruction");
         if self.machine.counts() {
             let not_done = tb.header().icount.saturating_sub(done);
@@ -297,6 +315,7 @@ impl<'a, G: GuestCpu> Engine<'a, G> {
         cpu.common_mut().alone = Alone::No;
         match exit {
             Exit::Exception { tb, position } => self.restore(cpu, tb as usize, position),
+            Exit::ExceptionAt { tb, insn } => self.restore_insn(cpu, tb as usize, insn),
             Exit::Request { tb } => {
                 self.requested(cpu, tb as usize);
             }

@@ -26,7 +26,6 @@ const EMPTY: JumpCacheEntry = JumpCacheEntry {
     pc: 0,
     flags_gen: 0,
     tb: 0,
-    pad: 0,
 };
 
 /// See the module's text.
@@ -97,7 +96,6 @@ impl CpuCommon {
             pc,
             flags_gen,
             tb: tb.address(),
-            pad: 0,
         };
     }
 

@@ -463,6 +463,14 @@ impl TbCache {
         Some((pc, extra, done as u32))
     }
 
+    /// The words of the `insn_start` of a block's instruction by its number, and the number.
+    pub(crate) fn nth_insn(&self, tb: TbRef, insn: u32) -> Option<(u64, u64, u32)> {
+        let inner = self.inner.lock();
+        let block = inner.blocks.get(tb.header().tb_index as usize)?;
+        let (pc, extra) = tcg::compile::nth_insn(&block.insns, insn)?;
+        Some((pc, extra, insn))
+    }
+
     /// Fills in the cache's counters.
     pub(crate) fn stats(&self, stats: &mut Stats) {
         let inner = self.inner.lock();
