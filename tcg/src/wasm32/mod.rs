@@ -12,6 +12,7 @@
 
 pub mod body;
 pub mod imports;
+mod memory;
 pub mod ops;
 
 use crate::builder::Function;
