@@ -13,6 +13,7 @@
 pub mod body;
 pub mod imports;
 pub mod module;
+mod memory;
 pub mod ops;
 
 pub use module::{Module, ModuleBuilder};
