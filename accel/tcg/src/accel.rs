@@ -191,6 +191,7 @@ impl<G: GuestCpu> TcgAccel<G> {
     /// The counters; their `Display` is the text of `info jit`.
     pub fn stats(&self) -> Stats {
         let mut stats = Stats::default();
+        stats.jit = self.machine.jit.as_ref().map(|jit| jit.stats());
         self.machine.tbs.stats(&mut stats);
         for cpu in self.for_each_cpu(|cpu| cpu.common().stats) {
             CpuStats::add(&mut stats.cpus, &cpu);
