@@ -6,7 +6,7 @@
 mod common;
 
 use common::maker::make;
-use common::outcome::{differ, evaluate, interpret};
+use common::outcome::{Start, differ, evaluate, interpret};
 use common::*;
 use tcg::builder::Function;
 use tcg::eval::EvalExit;
@@ -16,7 +16,8 @@ use tcg::{Compiler, liveness, optimize, printer};
 fn check(env: &mut Env, compiler: &mut Compiler, seed: u64) -> bool {
     let mut r = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
     let function = make(&mut r);
-    let expected = evaluate(env, seed, &function);
+    let start = &Start::seeded(seed);
+    let expected = evaluate(env, start, &function);
     if expected.exit == EvalExit::OutOfBudget {
         return false;
     }
@@ -32,7 +33,7 @@ fn check(env: &mut Env, compiler: &mut Compiler, seed: u64) -> bool {
             tci::disas::disassemble(code)
         )
     };
-    let got = interpret(env, seed, &plain);
+    let got = interpret(env, start, &plain);
     assert!(
         got == expected,
         "{}",
@@ -45,14 +46,14 @@ fn check(env: &mut Env, compiler: &mut Compiler, seed: u64) -> bool {
 
     let mut optimized = function.clone();
     optimize::Optimizer::default().run(&mut optimized, &helpers());
-    let got = evaluate(env, seed, &optimized);
+    let got = evaluate(env, start, &optimized);
     assert!(
         got == expected,
         "{}",
         differ(&show("optimizer", &optimized, &[]), &got, &expected)
     );
     liveness::Liveness::default().run(&mut optimized, &helpers());
-    let got = evaluate(env, seed, &optimized);
+    let got = evaluate(env, start, &optimized);
     assert!(
         got == expected,
         "{}",
@@ -63,7 +64,7 @@ fn check(env: &mut Env, compiler: &mut Compiler, seed: u64) -> bool {
     let block = compiler
         .compile(&mut optimized, &helpers(), &OPTIONS)
         .expect("slots enough");
-    let got = interpret(env, seed, &block);
+    let got = interpret(env, start, &block);
     assert!(
         got == expected,
         "{}",

@@ -6,49 +6,16 @@ mod common;
 use std::collections::HashMap;
 
 use common::maker::make;
+use common::plain::{Plain, assemble};
 use common::*;
 use tcg::builder::Function;
 use tcg::cpu_state::MMU_MODES;
 use tcg::ir::*;
-use tcg::wasm32::body::{Body, Local};
-use tcg::wasm32::imports::{self, Imports};
-use tcg::wasm32::ops::{self, Context, FaultExit, Locals, value_type};
+use tcg::wasm32::body::Body;
+use tcg::wasm32::imports::Imports;
+use tcg::wasm32::ops::{self, Context, FaultExit};
 use tcg::wasm32::{Options, SlowPaths};
-use wasm_encoder::{
-    BlockType, CodeSection, EntityType, FunctionSection, ImportSection, MemoryType, Module,
-    TypeSection, ValType,
-};
-
-/// A local for each temp.
-struct Plain<'a> {
-    function: &'a Function,
-    temps: HashMap<Temp, Local>,
-    scratch: HashMap<(ValType, usize), Local>,
-}
-
-impl Locals for Plain<'_> {
-    fn local(&mut self, body: &mut Body, temp: Temp) -> Local {
-        let info = self.function.temps[usize::from(temp.0)];
-        assert!(
-            !matches!(info.kind, TempKind::Const(_)),
-            "constants have no local"
-        );
-        let ty = value_type(info.ty);
-        *self.temps.entry(temp).or_insert_with(|| body.new_local(ty))
-    }
-
-    fn scratch32(&mut self, body: &mut Body, index: usize) -> Local {
-        let key = (ValType::I32, index);
-        let local = || body.new_local(ValType::I32);
-        *self.scratch.entry(key).or_insert_with(local)
-    }
-
-    fn scratch64(&mut self, body: &mut Body, index: usize) -> Local {
-        let key = (ValType::I64, index);
-        let local = || body.new_local(ValType::I64);
-        *self.scratch.entry(key).or_insert_with(local)
-    }
-}
+use wasm_encoder::{BlockType, ValType};
 
 const OPTIONS: fn(&[HelperInfo]) -> Options<'_> = |helpers| Options {
     helpers,
@@ -84,11 +51,7 @@ fn module(function: &Function, op: &Op) -> Vec<u8> {
     let options = OPTIONS(&helpers);
     let mut body = Body::default();
     let mut imports = Imports::default();
-    let mut locals = Plain {
-        function,
-        temps: HashMap::new(),
-        scratch: HashMap::new(),
-    };
+    let mut locals = Plain::new(function);
     let (leave, insn) = (body.new_local(ValType::I32), body.new_local(ValType::I32));
     let frame = body.open_block(BlockType::Empty);
     let mut cx = Context {
@@ -108,40 +71,7 @@ fn module(function: &Function, op: &Op) -> Vec<u8> {
     ops::emit(&mut cx, op);
     body.close();
     body.get(leave);
-    assemble(&imports, body)
-}
-
-fn assemble(functions: &Imports, body: Body) -> Vec<u8> {
-    let mut types = TypeSection::new();
-    for nargs in 0..=imports::ARGUMENTS_MAX {
-        let mut params = vec![ValType::I32];
-        params.resize(1 + nargs, ValType::I64);
-        types.ty().function(params, [ValType::I64]);
-    }
-    types
-        .ty()
-        .function([ValType::I32, ValType::I32], [ValType::I32]);
-    let mut section = ImportSection::new();
-    let memory = MemoryType {
-        minimum: 1,
-        maximum: Some(65536),
-        memory64: false,
-        shared: true,
-        page_size_log2: None,
-    };
-    section.import(imports::MODULE, imports::MEMORY, EntityType::Memory(memory));
-    for (pointer, nargs) in functions.functions() {
-        let ty = EntityType::Function(u32::from(*nargs));
-        section.import(imports::MODULE, &pointer.to_string(), ty);
-    }
-    let mut declared = FunctionSection::new();
-    declared.function(imports::FUNCTION_TYPE);
-    let mut code = CodeSection::new();
-    code.raw(&body.finish());
-    let mut module = Module::new();
-    module.section(&types).section(&section);
-    module.section(&declared).section(&code);
-    module.finish()
+    assemble(&imports, body.finish())
 }
 
 fn check(function: &Function, op: &Op) {
@@ -208,5 +138,16 @@ fn odd_accesses_are_valid() {
                 }
             }
         }
+    }
+}
+
+/// Whole functions, as the test under Node has them.
+#[test]
+fn functions_are_valid() {
+    let helpers = helpers();
+    for seed in 1..300u64 {
+        let function = make(&mut Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1));
+        let (wasm, _) = common::plain::compile(&function, 0x1000, &OPTIONS(&helpers));
+        wasmparser::validate(&wasm).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
     }
 }

@@ -4,6 +4,7 @@
 
 pub mod maker;
 pub mod outcome;
+pub mod plain;
 
 use std::sync::atomic::AtomicU32;
 

@@ -16,21 +16,49 @@ pub struct Outcome {
     pub memory: Vec<u64>,
 }
 
-pub fn start(env: &mut Env, seed: u64) {
-    let mut r = Random(seed | 1);
-    for (slot, value) in env.state.slots[..GLOBALS].iter_mut().enumerate() {
-        *value = r.number();
-        if (8..10).contains(&slot) {
-            *value &= 0xffff_ffff;
+/// What a function starts with.
+#[derive(Clone, Copy, Debug)]
+pub struct Start {
+    /// Decides about everything that is not given.
+    pub seed: u64,
+    /// The I64 globals.
+    pub globals: Option<[u64; I64_GLOBALS as usize]>,
+    /// See [`Env::fill`].
+    pub fill: Option<bool>,
+    /// Exits that are linked.
+    pub linked: [bool; 2],
+}
+
+impl Start {
+    pub fn seeded(seed: u64) -> Self {
+        Self {
+            seed,
+            globals: None,
+            fill: None,
+            linked: [seed & 1 != 0, seed & 2 != 0],
         }
     }
-    for word in &mut env.memory {
-        *word = r.next() >> (r.0 % 64);
+
+    pub fn prepare(&self, env: &mut Env) {
+        let mut r = Random(self.seed | 1);
+        for (slot, value) in env.state.slots[..GLOBALS].iter_mut().enumerate() {
+            *value = r.number();
+            if (8..10).contains(&slot) {
+                *value &= 0xffff_ffff;
+            }
+        }
+        if let Some(globals) = self.globals {
+            env.state.slots[..globals.len()].copy_from_slice(&globals);
+        }
+        for word in &mut env.memory {
+            *word = r.next() >> (r.0 % 64);
+        }
+        *env.scratch() = std::array::from_fn(|_| r.next());
+        env.state.exception = NO_EXCEPTION;
+        let fill = r.one_in(2);
+        env.fill = self.fill.unwrap_or(fill);
+        env.flush();
     }
-    *env.scratch() = std::array::from_fn(|_| r.next());
-    env.state.exception = NO_EXCEPTION;
-    env.fill = r.one_in(2);
-    env.flush();
 }
 
 pub fn outcome(env: &mut Env, exit: EvalExit) -> Outcome {
@@ -43,14 +71,13 @@ pub fn outcome(env: &mut Env, exit: EvalExit) -> Outcome {
     }
 }
 
-pub fn evaluate(env: &mut Env, seed: u64, function: &Function) -> Outcome {
-    start(env, seed);
+pub fn evaluate(env: &mut Env, start: &Start, function: &Function) -> Outcome {
+    start.prepare(env);
     let helpers = helpers();
-    let linked = [seed & 1 != 0, seed & 2 != 0];
     let mut evaluator = Evaluator {
         env,
         helpers: &helpers,
-        linked,
+        linked: start.linked,
         budget: 10_000,
     };
     // SAFETY: the function was made for this environment.
@@ -59,8 +86,8 @@ pub fn evaluate(env: &mut Env, seed: u64, function: &Function) -> Outcome {
 }
 
 /// Exits that are linked lead to blocks that leave at once, by which they are known.
-pub fn interpret(env: &mut Env, seed: u64, block: &CompiledBlock) -> Outcome {
-    start(env, seed);
+pub fn interpret(env: &mut Env, start: &Start, block: &CompiledBlock) -> Outcome {
+    start.prepare(env);
     let mut buffer = CodeBuffer::new(1 << 20).expect("memory");
     let mut b = Builder::new(&globals());
     b.exit_tb(Type::I64, TbExit::Slot(0));
@@ -76,7 +103,7 @@ pub fn interpret(env: &mut Env, seed: u64, block: &CompiledBlock) -> Outcome {
     let ends = [push(&leave), push(&leave)];
     let tb = push(block);
     for (slot, end) in ends.into_iter().enumerate() {
-        if seed >> slot & 1 != 0 {
+        if start.linked[slot] {
             // SAFETY: the header lives in the buffer.
             unsafe { (*tb).link(slot, end) };
         }
