@@ -15,7 +15,7 @@ struct Maker<'a> {
     insns: u64,
 }
 
-const CONDS: [Cond; 12] = [
+pub const CONDS: [Cond; 12] = [
     Cond::Eq,
     Cond::Ne,
     Cond::Lt,
@@ -30,7 +30,7 @@ const CONDS: [Cond; 12] = [
     Cond::TstNe,
 ];
 
-const RMW: [RmwOp; 9] = [
+pub const RMW: [RmwOp; 9] = [
     RmwOp::Xchg,
     RmwOp::Add,
     RmwOp::And,
