@@ -251,7 +251,8 @@ fn access(make: &dyn Fn(&mut Builder)) -> Function {
 }
 
 /// Runs an access at all addresses, with the page in the TLB and not.
-fn check_access(tests: &mut Tests, name: &str, make: &dyn Fn(&mut Builder)) {
+fn check_access(tests: &mut Tests, name: &str, mem: MemOp, make: &dyn Fn(&mut Builder)) {
+    let bytes = mem.bytes() as u32;
     let function = access(make);
     tests.machine.compile(&function);
     let failure = addresses().into_iter().find_map(|address| {
@@ -266,7 +267,11 @@ fn check_access(tests: &mut Tests, name: &str, make: &dyn Fn(&mut Builder)) {
             // A comparison that succeeds, for compare-and-exchange.
             let mut equal = with(address, expected.slots[3], value, prime);
             equal.seed = start.seed;
-            [start, equal].iter().find_map(|start| {
+            // It compares only as many bits as it exchanges.
+            let mut dirty = equal;
+            let above = u64::MAX.checked_shl(8 * bytes).unwrap_or(0);
+            dirty.globals.as_mut().expect("given above")[1] ^= above;
+            [start, equal, dirty].iter().find_map(|start| {
                 let expected = evaluate(&mut tests.env, start, &function);
                 tests.differs(start, &function, &expected)
             })
@@ -304,17 +309,17 @@ pub fn accesses(tests: &mut Tests) {
             let oi = oi(mem);
             let what = |name: &str| format!("{name} {mem:?} {ty:?}");
             let load = typed(ty, |b, d, _, _| b.qemu_ld(ty, d, A, oi));
-            check_access(tests, &what("load"), &load);
+            check_access(tests, &what("load"), mem, &load);
             let store = typed(ty, |b, _, v, _| b.qemu_st(ty, v, A, oi));
-            check_access(tests, &what("store"), &store);
+            check_access(tests, &what("store"), mem, &store);
             if mem.is_big_endian() || mem.must_align() {
                 continue;
             }
             let cmpxchg = typed(ty, |b, d, v, new| b.atomic_cmpxchg(ty, d, A, v, new, oi));
-            check_access(tests, &what("cmpxchg"), &cmpxchg);
+            check_access(tests, &what("cmpxchg"), mem, &cmpxchg);
             for rmw in RMW {
                 let op = typed(ty, |b, d, v, _| b.atomic_rmw(ty, d, A, v, rmw, oi));
-                check_access(tests, &what(&format!("{rmw:?}")), &op);
+                check_access(tests, &what(&format!("{rmw:?}")), mem, &op);
             }
         }
     }
@@ -323,12 +328,13 @@ pub fn accesses(tests: &mut Tests) {
 
 /// 16 bytes.
 fn wide(tests: &mut Tests) {
-    let oi = oi(MemOp::UO);
-    check_access(tests, "load2", &|b| {
+    let mem = MemOp::UO;
+    let oi = oi(mem);
+    check_access(tests, "load2", mem, &|b| {
         b.qemu_ld2(I64, RESULT, RESULT_HIGH, A, oi)
     });
-    check_access(tests, "store2", &|b| b.qemu_st2(I64, B, C, A, oi));
-    check_access(tests, "cmpxchg2", &|b| {
+    check_access(tests, "store2", mem, &|b| b.qemu_st2(I64, B, C, A, oi));
+    check_access(tests, "cmpxchg2", mem, &|b| {
         b.atomic_cmpxchg2(I64, RESULT, RESULT_HIGH, A, RESULT, PRIMED, B, C, oi);
     });
 }
