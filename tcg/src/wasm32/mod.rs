@@ -12,8 +12,8 @@
 
 pub mod body;
 pub mod imports;
-pub mod module;
 mod memory;
+pub mod module;
 pub mod ops;
 
 pub use module::{Module, ModuleBuilder};
