@@ -209,6 +209,11 @@ impl<'a, G: GuestCpu> Engine<'a, G> {
         let (pc, count) = (tb.header().pc, i64::from(tb.header().icount));
         cpu.set_pc(pc);
         let common = cpu.common_mut();
+        let in_region = std::mem::take(&mut common.asked_in_region);
+        if common.shared.sample.swap(false, Ordering::Relaxed) {
+            let bytes = self.machine.tbs.bytes_of(tb);
+            self.machine.profile.note(pc, bytes, in_region);
+        }
         let left = common.state.icount_left;
         if common.shared.exit_request.load(Ordering::Relaxed) != 0 || left <= 0 || left >= count {
             return None;

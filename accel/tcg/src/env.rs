@@ -110,7 +110,10 @@ impl<G: GuestCpu> Env<'_, G> {
             Leave::Slot0 => Exit::Slot { tb: block, slot: 0 },
             Leave::Slot1 => Exit::Slot { tb: block, slot: 1 },
             Leave::Main => Exit::Main,
-            Leave::Request => Exit::Request { tb: block },
+            Leave::Request => {
+                self.cpu.common_mut().asked_in_region = true;
+                Exit::Request { tb: block }
+            }
             Leave::Exception => Exit::ExceptionAt {
                 tb: block,
                 insn: self.cpu.common().state.fault_insn,

@@ -14,6 +14,7 @@ mod jit;
 mod jump_cache;
 pub mod ldst;
 mod machine;
+pub mod profile;
 mod ram;
 pub mod stats;
 pub mod tb_cache;

@@ -12,6 +12,7 @@ use crate::exclusive::Exclusive;
 use crate::guest::GuestCpu;
 use crate::icount::{IcountClock, IcountHooks};
 use crate::jit::{Jit, JitConfig, NEVER};
+use crate::profile::Profile;
 use crate::tb_cache::TbCache;
 use crate::tb_ref;
 use crate::translator::{CF_NO_CHAIN, count_flags};
@@ -42,6 +43,8 @@ pub struct TcgConfig {
     pub one_insn_per_tb: bool,
     /// Hot code becomes WebAssembly. Only where [`crate::has_wasm_engine`] says so.
     pub jit: Option<JitConfig>,
+    /// Samples are kept by guest address, for [`crate::TcgAccel::profile`].
+    pub profile: bool,
     /// Makes it one thread for all vCPUs.
     pub icount: Option<IcountConfig>,
 }
@@ -71,6 +74,7 @@ pub(crate) struct Machine<G> {
     pub(crate) exclusive: Exclusive,
     pub(crate) helpers: Vec<HelperInfo>,
     pub(crate) jit: Option<Arc<Jit>>,
+    pub(crate) profile: Profile,
     /// The temp and the slot of the guest's pc.
     pub(crate) pc_temp: Temp,
     pub(crate) pc_slot: u8,
@@ -105,6 +109,7 @@ impl<G: GuestCpu> Machine<G> {
             tbs,
             work: vcpus.iter().map(|_| Mutex::default()).collect(),
             exclusive: Exclusive::new(vcpus),
+            profile: Profile::new(config.profile),
             jit: config.jit.map(|jit| Arc::new(Jit::new::<G>(jit))),
             helpers: G::helpers().iter().map(|row| row.info()).collect(),
             pc_temp: Temp(pc_temp as u16),

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::profile::Samples;
+
 /// Counters of one vCPU.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CpuStats {
@@ -123,6 +125,7 @@ pub struct Stats {
     pub blocks_invalidated: u64,
     pub links: u64,
     pub code_flushes: u64,
+    pub samples: Samples,
     /// If hot code becomes WebAssembly.
     pub jit: Option<JitStats>,
 }
@@ -152,7 +155,10 @@ impl fmt::Display for Stats {
         writeln!(f, "  lookups           {}", self.cpus.exits_lookup)?;
         writeln!(f, "regions entered     {}", self.cpus.region_calls)?;
         match &self.jit {
-            Some(jit) => jit.fmt(f),
+            Some(jit) => {
+                self.samples.fmt(f)?;
+                jit.fmt(f)
+            }
             None => Ok(()),
         }
     }

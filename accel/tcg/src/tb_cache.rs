@@ -488,6 +488,14 @@ impl TbCache {
         (!tb.header().is_invalid()).then_some((block.key, block.ram))
     }
 
+    /// Bytes of guest code of a block.
+    pub(crate) fn bytes_of(&self, tb: TbRef) -> u64 {
+        let inner = self.inner.lock();
+        let block = inner.blocks.get(tb.header().tb_index as usize);
+        let length = |range: &CodeRange| u64::from(range.end - range.start);
+        block.map_or(0, |block| block.ranges.iter().map(length).sum())
+    }
+
     /// The region dies with any of these blocks; at once, if one is gone already.
     pub(crate) fn add_region(&self, region: &Arc<RegionCode>, members: &[TbRef]) {
         let mut inner = self.inner.lock();
