@@ -215,7 +215,7 @@ pub fn arithmetic(tests: &mut Tests) {
     for (name, make) in operations() {
         for ty in [I32, I64] {
             let function = operation(ty, &make);
-            tests.machine.compile(&function);
+            tests.machine.compile_plain(&function);
             let pairs = CORNERS.iter().flat_map(|a| CORNERS.map(|b| (*a, b)));
             let failure = pairs.enumerate().find_map(|(i, (a, b))| {
                 let start = with(a, b, CORNERS[i % CORNERS.len()], 0);
@@ -254,7 +254,7 @@ fn access(make: &dyn Fn(&mut Builder)) -> Function {
 fn check_access(tests: &mut Tests, name: &str, mem: MemOp, make: &dyn Fn(&mut Builder)) {
     let bytes = mem.bytes() as u32;
     let function = access(make);
-    tests.machine.compile(&function);
+    tests.machine.compile_plain(&function);
     let failure = addresses().into_iter().find_map(|address| {
         let page = address & !(PAGE - 1);
         let known = [BASE, BASE + PAGE, READ_ONLY, DEVICE].contains(&page);

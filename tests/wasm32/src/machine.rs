@@ -8,7 +8,9 @@ use tcg::cpu_state::{NO_EXCEPTION, SLOT_DISCARD};
 use tcg::eval::EvalExit;
 use tcg::ir::*;
 use tcg::tci::CodeGenerator;
-use tcg::wasm32::{CMPXCHG2_SLOT, LEAVE_MASK, Leave, Options, SlowPaths};
+use tcg::wasm32::{
+    CMPXCHG2_SLOT, LEAVE_MASK, Leave, ModuleBuilder, Options, Region, RegionBlock, SlowPaths,
+};
 use tcg::{BlockInfo, CodeBuffer, CpuState, ExecEnv, TbHeader};
 
 use crate::common::outcome::{Outcome, Start, outcome};
@@ -126,16 +128,43 @@ impl Machine {
         }
     }
 
-    /// Makes the function what `run` runs.
-    pub fn compile(&mut self, function: &Function) {
-        let options = Options {
+    fn options(&self) -> Options<'_> {
+        Options {
             helpers: &self.helpers,
             slow_paths: slow_paths(),
             pc_slot: PC as u8,
             tail_calls: true,
-        };
+        }
+    }
+
+    /// Makes the function what `run` runs, through the driver that knows no regions.
+    pub fn compile_plain(&mut self, function: &Function) {
         let tb = self.tb.addr() as u32;
-        let (bytes, functions) = common::plain::compile(function, tb, &options);
+        let (bytes, functions) = common::plain::compile(function, tb, &self.options());
+        self.install(&bytes, &functions);
+    }
+
+    /// The same as a region of one block.
+    pub fn compile_region(&mut self, function: &Function) {
+        let block = RegionBlock {
+            tb: self.tb.addr() as u32,
+            pc: 0x1000,
+            function,
+            icount: None,
+            direct: [None; 2],
+            indirect: Vec::new(),
+        };
+        let region = Region {
+            blocks: vec![block],
+            entries: vec![0],
+        };
+        let mut module = ModuleBuilder::new(self.options());
+        module.add(&region).expect("the region is small");
+        let module = module.finish();
+        self.install(&module.bytes, &module.functions);
+    }
+
+    fn install(&mut self, bytes: &[u8], functions: &[usize]) {
         // SAFETY: the function reads what the slices have, and keeps nothing.
         let made = unsafe {
             tinamou_wasm_instantiate(

@@ -15,6 +15,13 @@ use crate::machine::Machine;
 /// Failures that are shown.
 const SHOWN_MAX: u32 = 5;
 
+/// Ways to make a module of a function.
+type Driver = (&'static str, fn(&mut Machine, &Function));
+const DRIVERS: [Driver; 2] = [
+    ("plain", Machine::compile_plain),
+    ("region", Machine::compile_region),
+];
+
 /// What the tests share.
 pub struct Tests {
     pub env: Env,
@@ -80,16 +87,18 @@ impl Tests {
             .compile(&mut function.clone(), &helpers(), &OPTIONS)
             .expect("slots enough");
         let got = interpret(&mut self.env, &start, &block);
-        self.slow_interpreted += 2 * (self.env.slow_calls - before);
+        self.slow_interpreted += 2 * DRIVERS.len() as u32 * (self.env.slow_calls - before);
         self.count((got != expected).then(|| format!("seed {seed}: the interpreter differs")));
 
         let mut optimized = function.clone();
         optimize::Optimizer::default().run(&mut optimized, &helpers());
         liveness::Liveness::default().run(&mut optimized, &helpers());
         for (what, function) in [("as made", &function), ("optimized", &optimized)] {
-            self.machine.compile(function);
-            let failure = self.differs(&start, function, &expected);
-            self.count(failure.map(|text| format!("seed {seed}, {what}: {text}")));
+            for (driver, compile) in DRIVERS {
+                compile(&mut self.machine, function);
+                let failure = self.differs(&start, function, &expected);
+                self.count(failure.map(|text| format!("seed {seed}, {what}, {driver}: {text}")));
+            }
         }
     }
 
