@@ -71,7 +71,7 @@ fn module(function: &Function, op: &Op) -> Vec<u8> {
     ops::emit(&mut cx, op);
     body.close();
     body.get(leave);
-    assemble(&imports, body.finish())
+    assemble(&imports, body.finish_with_hints())
 }
 
 fn check(function: &Function, op: &Op) {

@@ -262,7 +262,8 @@ pub fn load(cx: &mut Context<'_>, ty: Type, d: Temp, addr: Temp, oi: MemOpIdx) {
     let ty = access_type(ty, mem);
     let entry = find_entry(cx, addr, oi);
     push_hit(cx, entry, offset_of!(TlbEntry, read), addr, oi);
-    cx.body.open_if(BlockType::Result(value_type(ty)));
+    cx.body
+        .open_hinted_if(BlockType::Result(value_type(ty)), true);
     push_host(cx, entry, addr);
     if mem.is_big_endian() {
         cx.put(load_instruction(ty, MemOp(mem.0 & 7), at(0)));
@@ -294,7 +295,7 @@ pub fn store(cx: &mut Context<'_>, ty: Type, v: Temp, addr: Temp, oi: MemOpIdx) 
         let ty = access_type(ty, mem);
         let entry = find_entry(cx, addr, oi);
         push_hit(cx, entry, offset_of!(TlbEntry, write), addr, oi);
-        cx.body.open_if(BlockType::Empty);
+        cx.body.open_hinted_if(BlockType::Empty, true);
         push_host(cx, entry, addr);
         cx.push(ty, v);
         swap_bytes(cx, ty, mem);
@@ -413,7 +414,8 @@ fn atomic(
     let ty = access_type(ty, oi.mem());
     let entry = find_entry(cx, addr, oi);
     push_hit_atomic(cx, entry, addr, oi);
-    cx.body.open_if(BlockType::Result(value_type(ty)));
+    cx.body
+        .open_hinted_if(BlockType::Result(value_type(ty)), true);
     push_host(cx, entry, addr);
     inline(cx, ty);
     extend(cx, ty, oi.mem());

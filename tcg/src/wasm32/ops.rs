@@ -195,7 +195,7 @@ impl Context<'_> {
         self.put(I::I64Load(exception));
         self.push_const(Type::I64, NO_EXCEPTION as u64);
         self.put(I::I64Ne);
-        self.body.open_if(BlockType::Empty);
+        self.body.open_hinted_if(BlockType::Empty, false);
         let fault = self.fault;
         self.body.i32_const(fault.leave_value);
         self.body.set(fault.leave);

@@ -12,8 +12,8 @@ use tcg::wasm32::imports::{self, Imports};
 use tcg::wasm32::ops::{self, Context, FaultExit, Locals, condition, value_type};
 use tcg::wasm32::{Leave, Options};
 use wasm_encoder::{
-    BlockType, CodeSection, EntityType, ExportKind, ExportSection, FunctionSection, ImportSection,
-    MemArg, MemArgTarget, MemoryType, Module, TypeSection, ValType,
+    BlockType, BranchHint, BranchHints, CodeSection, EntityType, ExportKind, ExportSection,
+    FunctionSection, ImportSection, MemArg, MemArgTarget, MemoryType, Module, TypeSection, ValType,
 };
 
 /// A local for each temp.
@@ -57,8 +57,8 @@ impl Locals for Plain<'_> {
     }
 }
 
-/// A module with one function, exported as 0.
-pub fn assemble(functions: &Imports, body: Vec<u8>) -> Vec<u8> {
+/// A module with one function, exported as 0, and hints about its branches.
+pub fn assemble(functions: &Imports, (body, hints): (Vec<u8>, Vec<BranchHint>)) -> Vec<u8> {
     let mut types = TypeSection::new();
     for nargs in 0..=imports::ARGUMENTS_MAX {
         let mut params = vec![ValType::I32];
@@ -90,7 +90,13 @@ pub fn assemble(functions: &Imports, body: Vec<u8>) -> Vec<u8> {
     code.raw(&body);
     let mut module = Module::new();
     module.section(&types).section(&section);
-    module.section(&declared).section(&exports).section(&code);
+    let mut all = BranchHints::new();
+    all.function_hints(index, hints);
+    module
+        .section(&declared)
+        .section(&exports)
+        .section(&all)
+        .section(&code);
     module.finish()
 }
 
@@ -146,7 +152,10 @@ pub fn compile(function: &Function, tb: u32, options: &Options<'_>) -> (Vec<u8>,
     code.blocks();
     code.end();
     let functions = code.imports.functions().iter().map(|f| f.0).collect();
-    (assemble(&code.imports, code.body.finish()), functions)
+    (
+        assemble(&code.imports, code.body.finish_with_hints()),
+        functions,
+    )
 }
 
 fn starts_block(function: &Function, at: usize) -> bool {
@@ -163,7 +172,7 @@ fn memory(offset: usize) -> MemArg {
 }
 
 /// Stores the globals, or loads them.
-fn copy_globals(body: &mut Body, locals: &mut Plain<'_>, store: bool) {
+pub fn copy_globals(body: &mut Body, locals: &mut Plain<'_>, store: bool) {
     for (index, info) in locals.function.temps.iter().enumerate() {
         let TempKind::Global { slot } = info.kind else {
             continue;
