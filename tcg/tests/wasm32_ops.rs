@@ -67,6 +67,7 @@ fn module(function: &Function, op: &Op) -> Vec<u8> {
             leave_value: 0x1234_5606,
             insn_index: 3,
         },
+        member: None,
     };
     ops::emit(&mut cx, op);
     body.close();

@@ -12,6 +12,7 @@ pub use compare::condition;
 
 use super::Options;
 use super::body::{Body, CPU, Frame, Local};
+use super::groups::Member;
 use super::imports::Imports;
 use super::memory;
 use crate::arith::cut;
@@ -49,6 +50,8 @@ pub struct Context<'a> {
     pub options: &'a Options<'a>,
     pub function: &'a Function,
     pub fault: FaultExit,
+    /// What [`Groups`](super::groups::Groups) has for the op.
+    pub member: Option<Member>,
 }
 
 /// Emits an op that is none of `set_label`, `br`, `brcond`, `insn_start`, `goto_tb`, `goto_ptr`,

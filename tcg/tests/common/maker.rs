@@ -279,6 +279,36 @@ impl Maker<'_> {
         self.defined(d);
     }
 
+    /// A few accesses off one base, with other things between.
+    fn structure(&mut self) {
+        let base = self.address();
+        for _ in 0..2 + self.r.below(5) {
+            let displacement = (self.r.below(20) as u64 * 4).wrapping_sub(16);
+            let displacement = self.b.constant(Type::I64, displacement);
+            let addr = self.b.new_temp(Type::I64);
+            self.b.add(Type::I64, addr, base, displacement);
+            let mem = if self.r.one_in(2) {
+                MemOp::UQ
+            } else {
+                self.mem(Type::I64)
+            };
+            if self.r.one_in(2) {
+                let v = self.input(Type::I64);
+                self.b.qemu_st(Type::I64, v, addr, oi(mem));
+            } else {
+                let d = self.output(Type::I64);
+                self.b.qemu_ld(Type::I64, d, addr, oi(mem));
+                self.defined(d);
+            }
+            match self.r.below(8) {
+                0 => self.memory(),
+                1 => self.call(),
+                2..5 => self.binary(),
+                _ => {}
+            }
+        }
+    }
+
     fn wide_memory(&mut self) {
         let addr = self.address();
         let [a, b, c, d] = std::array::from_fn(|_| self.input(Type::I64));
@@ -400,6 +430,7 @@ impl Maker<'_> {
             9..11 => self.field(),
             11..13 => self.compare(),
             13 => self.pairs(),
+            14..17 if self.r.one_in(6) => self.structure(),
             14..17 => self.memory(),
             17 => match self.r.below(4) {
                 0 => self.wide_memory(),

@@ -8,6 +8,7 @@ use super::*;
 use tcg::builder::Function;
 use tcg::cpu_state::SLOTS;
 use tcg::wasm32::body::{Body, CPU, Frame, Local};
+use tcg::wasm32::groups::{Groups, Member};
 use tcg::wasm32::imports::{self, Imports};
 use tcg::wasm32::ops::{self, Context, FaultExit, Locals, condition, value_type};
 use tcg::wasm32::{Leave, Options};
@@ -114,6 +115,8 @@ struct Code<'a> {
     /// Index of the basic block of each label.
     labels: HashMap<Label, u32>,
     tb: u32,
+    /// That of the op at hand.
+    member: Option<Member>,
 }
 
 /// The whole function; `tb` is the address of its header.
@@ -148,6 +151,7 @@ pub fn compile(function: &Function, tb: u32, options: &Options<'_>) -> (Vec<u8>,
         switch,
         labels: labels.collect(),
         tb,
+        member: None,
     };
     code.blocks();
     code.end();
@@ -201,6 +205,7 @@ impl Code<'_> {
         self.body.get(self.next);
         self.body.br_table(&frames, frames[0]);
         let mut insns = 0;
+        let groups = Groups::of(function, self.options.helpers);
         for (at, op) in function.ops.iter().enumerate() {
             if starts_block(function, at) {
                 self.body.close();
@@ -209,6 +214,7 @@ impl Code<'_> {
                 self.fault.insn_index = insns;
                 insns += 1;
             }
+            self.member = groups.member(at);
             self.op(op);
         }
         self.body.sink().unreachable();
@@ -234,6 +240,7 @@ impl Code<'_> {
             options: self.options,
             function: self.function,
             fault: self.fault,
+            member: self.member,
         }
     }
 

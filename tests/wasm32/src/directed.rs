@@ -326,6 +326,79 @@ pub fn accesses(tests: &mut Tests) {
     wide(tests);
 }
 
+/// A load (or store) of `mem` at `base` plus `distance`; what is loaded is summed up.
+fn at_distance(b: &mut Builder, base: Temp, distance: i64, mem: MemOp, is_store: bool) {
+    let distance = b.constant(I64, distance as u64);
+    let (addr, value) = (b.new_temp(I64), b.new_temp(I64));
+    b.add(I64, addr, base, distance);
+    if is_store {
+        b.qemu_st(I64, B, addr, oi(mem));
+        b.add(I64, B, B, C);
+    } else {
+        b.qemu_ld(I64, value, addr, oi(mem));
+        let seven = b.constant(I64, 7);
+        b.rotl(I64, RESULT, RESULT, seven);
+        b.add(I64, RESULT, RESULT, value);
+    }
+    b.insn_start(I64, 0x2000 + b.function.ops.len() as u64, 7);
+}
+
+/// Accesses that share a look-up: at growing and falling distances, with the base changed or a
+/// helper called between, across page borders.
+pub fn groups(tests: &mut Tests) {
+    let swapped = MemOp::SL.with(MemOp::BE);
+    for is_store in [false, true] {
+        let access = move |b: &mut Builder, distance, mem| {
+            at_distance(b, A, distance, mem, is_store);
+        };
+        let name = |text: &str| format!("group, {text}, store {is_store}");
+        check_access(tests, &name("up"), MemOp::UQ, &|b| {
+            for i in 0..5 {
+                access(b, 8 * i, MemOp::UQ);
+            }
+        });
+        check_access(tests, &name("down"), MemOp::UQ, &|b| {
+            for (i, mem) in (0..).zip([MemOp::UB, MemOp::SW, swapped, MemOp::UQ, MemOp::SB]) {
+                access(b, 16 - 9 * i, mem);
+            }
+        });
+        check_access(tests, &name("wide"), MemOp::UQ, &|b| {
+            for i in [0, 500, -12, 505, -400, 3, 1000] {
+                access(b, i, MemOp::UL);
+            }
+        });
+        check_access(tests, &name("moving base"), MemOp::UQ, &|b| {
+            access(b, 0, MemOp::UQ);
+            let step = b.constant(I64, 24u64.wrapping_neg());
+            b.add(I64, A, A, step);
+            access(b, 8, MemOp::UQ);
+            b.mov(I64, PRIMED, A);
+            at_distance(b, PRIMED, 40, MemOp::UL, is_store);
+            b.xor(I64, A, A, PRIMED);
+            b.add(I64, A, A, PRIME);
+            access(b, 0, MemOp::UQ);
+            access(b, 8, MemOp::UQ);
+        });
+        check_access(tests, &name("helper between"), MemOp::UQ, &|b| {
+            access(b, 0, MemOp::UQ);
+            // It may write any global, A as well.
+            let zero = b.constant(I64, 0);
+            b.call(I64, PRIMED, zero, PRIME, B, C, HelperId(2));
+            access(b, 8, MemOp::UQ);
+            access(b, 16, MemOp::UQ);
+        });
+        check_access(tests, &name("label between"), MemOp::UQ, &|b| {
+            let label = b.new_label();
+            b.brcond(I64, B, C, Cond::Lt, label);
+            access(b, 8, MemOp::UQ);
+            access(b, 16, MemOp::UQ);
+            b.set_label(I64, label);
+            access(b, 8, MemOp::UQ);
+            access(b, 24, MemOp::UQ);
+        });
+    }
+}
+
 /// 16 bytes.
 fn wide(tests: &mut Tests) {
     let mem = MemOp::UO;

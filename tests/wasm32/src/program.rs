@@ -118,6 +118,7 @@ impl Tests {
         self.slow_paths_are_rare();
         directed::arithmetic(self);
         directed::accesses(self);
+        directed::groups(self);
     }
 }
 
