@@ -11,11 +11,14 @@
 //! function pointer, with the signature of a helper: `(cpu: i32, i64 × nargs) -> i64`.
 
 pub mod body;
+mod flow;
 pub mod groups;
 pub mod imports;
 mod memory;
 pub mod module;
 pub mod ops;
+mod region;
+pub mod structure;
 
 pub use module::{Module, ModuleBuilder};
 
