@@ -28,6 +28,9 @@ unsafe extern "C" {
     ) -> i32;
 }
 
+// The operands in slots are not in the way of globals.
+const _: () = assert!(GLOBALS < CMPXCHG2_SLOT as usize);
+
 thread_local! {
     /// Where slow paths find their environment: they are given the CPU alone.
     static ENV: Cell<*mut Env> = const { Cell::new(ptr::null_mut()) };
@@ -234,5 +237,3 @@ impl Machine {
         }
     }
 }
-
-const _: () = assert!(GLOBALS < CMPXCHG2_SLOT as usize);
