@@ -30,6 +30,9 @@ fn main() {
         shims.file(file);
     }
     shims.flag("-pthread").compile("wasm32_test_shims");
+    let root = std::env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
+    println!("cargo::rerun-if-changed=../../system/os-wasm.js");
+    println!("cargo::rustc-link-arg-bins=--pre-js={root}/../../system/os-wasm.js");
     for setting in EMSCRIPTEN_LINK {
         println!("cargo::rustc-link-arg-bins={setting}");
     }

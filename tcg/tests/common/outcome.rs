@@ -1,4 +1,4 @@
-//! Runs a function from a seeded state, in the evaluator or the interpreter, and says what came out.
+//! Runs a function from a seeded state, in the evaluator or the interpreter; says what came out.
 
 use super::*;
 use tcg::builder::{Builder, Function};
