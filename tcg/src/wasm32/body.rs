@@ -10,6 +10,11 @@ pub struct Local(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame(u32);
 
+impl Frame {
+    /// The function itself.
+    pub const FUNCTION: Self = Self(0);
+}
+
 /// The parameters of every generated function: the address of the `CpuState`...
 pub const CPU: Local = Local(0);
 /// ... and of the header of the block to start with.

@@ -191,7 +191,10 @@ impl Flow {
     }
 
     fn find_dirty(&mut self, region: &Region<'_>, options: &Options<'_>, reachable: &[bool]) {
-        let mut work: Vec<usize> = (0..self.blocks.len()).rev().filter(|&b| reachable[b]).collect();
+        let mut work: Vec<usize> = (0..self.blocks.len())
+            .rev()
+            .filter(|&b| reachable[b])
+            .collect();
         let mut visited = vec![false; self.blocks.len()];
         while let Some(at) = work.pop() {
             visited[at] = true;
@@ -224,7 +227,11 @@ impl Flow {
             let mut dirty = self.dirty[at];
             for &op in &region.blocks[block.block].function.ops[block.ops.clone()] {
                 let effects = effects(op.kind, options);
-                let before = if effects.write_back { Slots::default() } else { dirty };
+                let before = if effects.write_back {
+                    Slots::default()
+                } else {
+                    dirty
+                };
                 if (effects.faults || is_exception(op.kind)) && !sets.contains(&before) {
                     sets.push(before);
                 }
@@ -301,7 +308,11 @@ impl Flow {
                 needed = dirty;
             }
             if effects.faults || is_exception(op.kind) {
-                let before = if effects.write_back { Slots::default() } else { dirty };
+                let before = if effects.write_back {
+                    Slots::default()
+                } else {
+                    dirty
+                };
                 needed = needed.union(self.fault_sets[self.fault_set(before)]);
             }
             if let OpKind::GotoPtr {} = op.kind {
@@ -329,7 +340,11 @@ pub fn is_exception(kind: OpKind) -> bool {
 
 /// What may be dirty behind an op.
 pub fn step_dirty(dirty: Slots, written: Slots, effects: Effects) -> Slots {
-    let before = if effects.write_back { Slots::default() } else { dirty };
+    let before = if effects.write_back {
+        Slots::default()
+    } else {
+        dirty
+    };
     before.union(written)
 }
 
@@ -379,7 +394,8 @@ impl Cut {
         let block = &region.blocks[number];
         let ops = &block.function.ops;
         self.starts.push(self.blocks.len());
-        self.labels.push(vec![0; usize::from(block.function.labels)]);
+        self.labels
+            .push(vec![0; usize::from(block.function.labels)]);
         let (mut from, mut insns, mut next_insns) = (0, 0, 0);
         // Behind an op that always goes elsewhere, until the next label.
         let mut dead = false;

@@ -1,8 +1,8 @@
 //! Modules of several regions.
 
 use wasm_encoder::{
-    CodeSection, EntityType, ExportKind, ExportSection, FunctionSection, ImportSection, MemoryType,
-    RefType, TableType, TypeSection, ValType,
+    BranchHint, BranchHints, CodeSection, EntityType, ExportKind, ExportSection, FunctionSection,
+    ImportSection, MemoryType, RefType, TableType, TypeSection, ValType,
 };
 
 use super::imports::{ARGUMENTS_MAX, FUNCTION_TYPE, Imports, MEMORY, MODULE, TABLE};
@@ -26,7 +26,7 @@ pub struct Module {
 pub struct ModuleBuilder<'a> {
     options: Options<'a>,
     imports: Imports,
-    bodies: Vec<Vec<u8>>,
+    bodies: Vec<(Vec<u8>, Vec<BranchHint>)>,
 }
 
 impl<'a> ModuleBuilder<'a> {
@@ -50,11 +50,14 @@ impl<'a> ModuleBuilder<'a> {
         let mut exports = ExportSection::new();
         let mut declared = FunctionSection::new();
         let mut code = CodeSection::new();
-        for (number, body) in self.bodies.iter().enumerate() {
+        let mut hints = BranchHints::new();
+        let count = self.bodies.len();
+        for (number, (body, of_body)) in self.bodies.into_iter().enumerate() {
             let index = (functions.len() + number) as u32;
+            hints.function_hints(index, of_body);
             declared.function(FUNCTION_TYPE);
             exports.export(&number.to_string(), ExportKind::Func, index);
-            code.raw(body);
+            code.raw(&body);
         }
         let mut module = wasm_encoder::Module::new();
         module
@@ -62,11 +65,12 @@ impl<'a> ModuleBuilder<'a> {
             .section(&imports(functions))
             .section(&declared)
             .section(&exports)
+            .section(&hints)
             .section(&code);
         Module {
             bytes: module.finish(),
             functions: functions.iter().map(|(pointer, _)| *pointer).collect(),
-            count: self.bodies.len(),
+            count,
         }
     }
 }

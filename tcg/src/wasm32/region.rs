@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::mem::offset_of;
 
-use wasm_encoder::{BlockType, ValType};
+use wasm_encoder::{BlockType, BranchHint, ValType};
 
 use super::body::{Body, CPU, Frame, Local, TB};
 use super::flow::{BasicBlock, End, Flow, Slots, effects, slots_of, step_dirty};
@@ -33,7 +33,7 @@ pub fn emit(
     region: &Region<'_>,
     options: &Options<'_>,
     imports: &mut Imports,
-) -> Result<Vec<u8>, RegionError> {
+) -> Result<(Vec<u8>, Vec<BranchHint>), RegionError> {
     let flow = Flow::new(region, options);
     let reachable = flow.reachable(region);
     let (nodes, graph) = graph(region, &flow, &reachable);
@@ -44,22 +44,29 @@ pub fn emit(
 }
 
 /// The nodes' basic blocks (the root has none), and the graph that they are.
-fn graph(
-    region: &Region<'_>,
-    flow: &Flow,
-    reachable: &[bool],
-) -> (Vec<usize>, Vec<Vec<usize>>) {
+fn graph(region: &Region<'_>, flow: &Flow, reachable: &[bool]) -> (Vec<usize>, Vec<Vec<usize>>) {
     let nodes: Vec<usize> = (0..flow.blocks.len()).filter(|&b| reachable[b]).collect();
     let mut node_of = vec![ROOT; flow.blocks.len()];
     for (node, &block) in nodes.iter().enumerate() {
         node_of[block] = node + 1;
     }
-    let mut graph = vec![region.entries.iter().map(|&e| node_of[flow.starts[e]]).collect()];
+    let mut graph = vec![
+        region
+            .entries
+            .iter()
+            .map(|&e| node_of[flow.starts[e]])
+            .collect(),
+    ];
     for &block in &nodes {
         let successors = flow.blocks[block].end.successors().into_iter();
         let mut to: Vec<usize> = successors.map(|to| node_of[to]).collect();
         let mut seen = Vec::new();
-        to.retain(|node| !seen.contains(node) && { seen.push(*node); true });
+        to.retain(|node| {
+            !seen.contains(node) && {
+                seen.push(*node);
+                true
+            }
+        });
         graph.push(to);
     }
     (nodes, graph)
@@ -202,13 +209,14 @@ impl<'a> Emitter<'a> {
         mut self,
         structure: &Structure,
         graph: &[Vec<usize>],
-    ) -> Result<Vec<u8>, RegionError> {
+    ) -> Result<(Vec<u8>, Vec<BranchHint>), RegionError> {
         self.make_globals();
         self.prologue();
         let sets = self.flow.fault_sets.len();
         // The first set's block is the innermost.
-        let mut frames: Vec<Frame> =
-            (0..sets).map(|_| self.body.open_block(BlockType::Empty)).collect();
+        let mut frames: Vec<Frame> = (0..sets)
+            .map(|_| self.body.open_block(BlockType::Empty))
+            .collect();
         frames.reverse();
         self.faults = frames;
         for (number, &event) in structure.events.iter().enumerate() {
@@ -249,7 +257,7 @@ impl<'a> Emitter<'a> {
         }
         // The last landing has left; the function's end wants a result on the stack.
         self.body.sink().unreachable();
-        Ok(self.body.finish())
+        Ok(self.body.finish_with_hints())
     }
 
     /// The node whose code follows if that of the one in front just ends.
@@ -262,7 +270,11 @@ impl<'a> Emitter<'a> {
     fn make_globals(&mut self) {
         let mut used = self.flow.used;
         used.insert(self.options.pc_slot);
-        let temps = self.region.blocks.iter().flat_map(|block| &block.function.temps);
+        let temps = self
+            .region
+            .blocks
+            .iter()
+            .flat_map(|block| &block.function.temps);
         for info in temps {
             if let TempKind::Global { slot } = info.kind
                 && used.contains(slot)
@@ -276,14 +288,20 @@ impl<'a> Emitter<'a> {
 
     fn prologue(&mut self) {
         self.body.get(CPU);
-        self.body.sink().i32_load(at(offset_of!(CpuState, exit_request) as u64));
+        self.body
+            .sink()
+            .i32_load(at(offset_of!(CpuState, exit_request) as u64));
         self.body.sink().i32_load(at(0));
         self.body.open_if(BlockType::Empty);
         self.body.get(TB);
         self.body.i32_const(Leave::Request as u32);
         self.body.sink().i32_or().return_();
         self.body.close();
-        let starts = self.region.entries.iter().map(|&entry| self.flow.starts[entry]);
+        let starts = self
+            .region
+            .entries
+            .iter()
+            .map(|&entry| self.flow.starts[entry]);
         let live = starts.fold(Slots::default(), |live, at| live.union(self.flow.live[at]));
         self.load(live);
         self.body.i32_const(LOOP_BUDGET);
@@ -327,7 +345,9 @@ impl<'a> Emitter<'a> {
         self.write_back(set);
         self.body.get(CPU);
         self.body.get(self.own.insn);
-        self.body.sink().i32_store(at(offset_of!(CpuState, fault_insn) as u64));
+        self.body
+            .sink()
+            .i32_store(at(offset_of!(CpuState, fault_insn) as u64));
         self.body.get(self.own.leave);
         self.body.sink().return_();
     }
@@ -360,7 +380,11 @@ impl<'a> Emitter<'a> {
     }
 
     fn choose_entry(&mut self, edges: &Edges<'_>, entries: &[usize]) {
-        let blocks = self.region.entries.iter().map(|&entry| self.region.blocks[entry].tb);
+        let blocks = self
+            .region
+            .entries
+            .iter()
+            .map(|&entry| self.region.blocks[entry].tb);
         let rest: Vec<(u32, usize)> = blocks.zip(entries.iter().copied()).collect();
         for &(tb, node) in rest.iter().skip(1) {
             self.body.get(TB);
@@ -462,7 +486,11 @@ impl<'a> Emitter<'a> {
         let instance = at(offset_of!(CpuState, tb_instance_offset) as u64);
         self.body.get(self.own.header);
         self.body.get(CPU);
-        self.body.sink().i32_load(instance).i32_add().i32_load(at(0));
+        self.body
+            .sink()
+            .i32_load(instance)
+            .i32_add()
+            .i32_load(at(0));
         if self.options.tail_calls {
             self.body.tee(self.own.index);
             self.body.open_if(BlockType::Empty);
@@ -492,7 +520,8 @@ impl<'a> Emitter<'a> {
         }
         let mut live = HashMap::new();
         let note = |op, after| _ = live.insert(op, after);
-        self.flow.live_through(self.region, self.options, number, note);
+        self.flow
+            .live_through(self.region, self.options, number, note);
         let mut insns = block.insns;
         let function = self.region.blocks[block.block].function;
         for index in block.ops.clone() {
@@ -501,7 +530,11 @@ impl<'a> Emitter<'a> {
             if effects.write_back {
                 self.write_back(dirty);
             }
-            let before = if effects.write_back { Slots::default() } else { dirty };
+            let before = if effects.write_back {
+                Slots::default()
+            } else {
+                dirty
+            };
             match op.kind {
                 OpKind::InsnStart { .. } => insns += 1,
                 OpKind::GotoTb { slot } => self.goto_tb(block.block, slot, before),
@@ -534,7 +567,11 @@ impl<'a> Emitter<'a> {
         let budget = at(offset_of!(CpuState, icount_left) as u64);
         let left = nth(&mut self.pool.scratch[1], &mut self.body, Type::I64, 0);
         self.body.get(CPU);
-        self.body.sink().i64_load(budget).i64_const(count.into()).i64_sub();
+        self.body
+            .sink()
+            .i64_load(budget)
+            .i64_const(count.into())
+            .i64_sub();
         self.body.tee(left);
         self.body.sink().i64_const(0).i64_lt_s();
         self.body.open_if(BlockType::Empty);
@@ -600,7 +637,8 @@ impl<'a> Emitter<'a> {
     /// An edge out of the region: to what the exit is linked to, if it is.
     fn goto_tb(&mut self, block: usize, slot: u8, dirty: Slots) {
         let link = offset_of!(TbHeader, jmp_target) + usize::from(slot & 1) * size_of::<usize>();
-        self.body.i32_const(self.region.blocks[block].tb + link as u32);
+        self.body
+            .i32_const(self.region.blocks[block].tb + link as u32);
         self.body.sink().i32_load(at(0));
         self.body.tee(self.own.header);
         self.body.open_if(BlockType::Empty);
@@ -628,17 +666,25 @@ impl<'a> Emitter<'a> {
         self.body.get(CPU);
         self.body.sink().i32_add();
         self.body.tee(entry);
-        self.body.sink().i64_load(field(offset_of!(JumpCacheEntry, pc)));
+        self.body
+            .sink()
+            .i64_load(field(offset_of!(JumpCacheEntry, pc)));
         self.body.get(pc);
         self.body.sink().i64_eq();
         self.body.get(entry);
-        self.body.sink().i64_load(field(offset_of!(JumpCacheEntry, flags_gen)));
+        self.body
+            .sink()
+            .i64_load(field(offset_of!(JumpCacheEntry, flags_gen)));
         self.body.get(CPU);
-        self.body.sink().i64_load(at(offset_of!(CpuState, flags_gen) as u64));
+        self.body
+            .sink()
+            .i64_load(at(offset_of!(CpuState, flags_gen) as u64));
         self.body.sink().i64_eq().i32_and();
         self.body.open_if(BlockType::Empty);
         self.body.get(entry);
-        self.body.sink().i32_load(field(offset_of!(JumpCacheEntry, tb)));
+        self.body
+            .sink()
+            .i32_load(field(offset_of!(JumpCacheEntry, tb)));
         self.body.set(self.own.header);
         if let End::Computed(candidates) = end {
             let inside = Edges {

@@ -39,7 +39,9 @@ impl Structure {
         match self.through[to] {
             None => (to, None),
             Some(dispatch) => {
-                let value = self.dispatch[dispatch - self.nodes].iter().position(|&n| n == to);
+                let value = self.dispatch[dispatch - self.nodes]
+                    .iter()
+                    .position(|&n| n == to);
                 (dispatch, value.map(|value| value as u32))
             }
         }
@@ -97,8 +99,10 @@ impl Graph {
                 }
                 // Without its header, the inner loops are left.
                 let header = entered.pop();
-                let inner: Vec<usize> =
-                    component.into_iter().filter(|n| Some(*n) != header).collect();
+                let inner: Vec<usize> = component
+                    .into_iter()
+                    .filter(|n| Some(*n) != header)
+                    .collect();
                 if !inner.is_empty() && header.is_some() {
                     work.push(inner);
                 }
@@ -189,7 +193,9 @@ impl Graph {
         while changed {
             changed = false;
             for &node in &order[1..] {
-                let known = predecessors[node].iter().filter(|&&p| dominator[p] != usize::MAX);
+                let known = predecessors[node]
+                    .iter()
+                    .filter(|&&p| dominator[p] != usize::MAX);
                 let best = known.copied().reduce(|mut a, mut b| {
                     while a != b {
                         while place[a] > place[b] {
@@ -221,7 +227,10 @@ impl Graph {
         }
         let mut is_header = vec![false; self.successors.len()];
         for &node in order {
-            for &to in self.successors[node].iter().filter(|&&to| place[to] <= place[node]) {
+            for &to in self.successors[node]
+                .iter()
+                .filter(|&&to| place[to] <= place[node])
+            {
                 is_header[to] = true;
             }
         }
@@ -415,7 +424,11 @@ mod tests {
                 }
             }
         }
-        let codes = made.events.iter().filter(|e| matches!(e, Event::Code(_))).count();
+        let codes = made
+            .events
+            .iter()
+            .filter(|e| matches!(e, Event::Code(_)))
+            .count();
         assert_eq!(codes, graph.len() + made.dispatch.len());
     }
 
