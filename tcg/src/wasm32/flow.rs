@@ -38,6 +38,11 @@ impl Slots {
         self
     }
 
+    pub fn difference(mut self, other: Self) -> Self {
+        self.0.iter_mut().zip(other.0).for_each(|(a, b)| *a &= !b);
+        self
+    }
+
     pub fn iter(self) -> impl Iterator<Item = u8> {
         (0..=u8::MAX).filter(move |&slot| self.contains(slot))
     }

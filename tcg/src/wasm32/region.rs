@@ -547,7 +547,8 @@ impl<'a> Emitter<'a> {
             dirty = step_dirty(dirty, written, effects);
             if effects.reload {
                 let needed = live.get(&index).copied().unwrap_or_default();
-                self.load(needed);
+                // Its own result is newer than what memory has.
+                self.load(needed.difference(written));
             }
         }
         match block.end {

@@ -197,6 +197,7 @@ impl Machine {
                 false => header.unlink(slot),
             }
         }
+        env.state.tb_instance_offset = tcg::tb::instance_offset(0);
         let state = env.state();
         ENV.set(env);
         type Generated = extern "C" fn(*mut CpuState, *const TbHeader) -> u32;
