@@ -22,6 +22,7 @@ pub struct Body {
     bytes: Vec<u8>,
     /// Types of the locals behind the parameters.
     locals: Vec<ValType>,
+    scratch: Vec<(ValType, usize, Local)>,
     depth: u32,
 }
 
@@ -36,6 +37,17 @@ impl Body {
     pub fn new_local(&mut self, ty: ValType) -> Local {
         self.locals.push(ty);
         Local(PARAMETERS + self.locals.len() as u32 - 1)
+    }
+
+    /// A local for a moment: number `index` of those of its type that the code of one op may use.
+    pub fn scratch(&mut self, ty: ValType, index: usize) -> Local {
+        let known = |s: &&(ValType, usize, Local)| s.0 == ty && s.1 == index;
+        if let Some(&(_, _, local)) = self.scratch.iter().find(known) {
+            return local;
+        }
+        let local = self.new_local(ty);
+        self.scratch.push((ty, index, local));
+        local
     }
 
     pub fn get(&mut self, local: Local) {

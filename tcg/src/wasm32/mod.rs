@@ -11,6 +11,7 @@
 //! function pointer, with the signature of a helper: `(cpu: i32, i64 × nargs) -> i64`.
 
 pub mod body;
+pub mod float;
 pub mod imports;
 pub mod ops;
 
