@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use accel_tcg::{
-    Access, GuestCpu, IcountClock, IcountConfig, IcountHooks, TbCache, TcgAccel, TcgConfig, Threads,
+    Access, GuestCpu, IcountClock, IcountConfig, IcountHooks, JitConfig, TbCache, TcgAccel,
+    TcgConfig, Threads, has_wasm_engine,
 };
 use guest_riscv::RiscvCpu;
 use include::{ClockType, PhysAddr, VirtAddr};
 use util::timer::Timers;
 
 use super::Accelerator;
-use crate::options::{Icount, Options};
+use crate::options::{self, Backend, Icount, Options};
 
 struct Tcg {
     accel: Arc<TcgAccel<RiscvCpu>>,
@@ -45,6 +46,7 @@ pub fn make(
         },
         tb_size: usize::try_from(size).map_err(|_| "-accel tcg: tb-size is too much here")?,
         one_insn_per_tb: options.accel.one_insn_per_tb,
+        jit: jit(&options.accel)?,
         icount: icount.clone(),
     };
     let accel = TcgAccel::new(config, cpus).map_err(|error| format!("-accel tcg: {error}"))?;
@@ -56,6 +58,29 @@ pub fn make(
     }
     let blocks = accel.tb_cache();
     Ok(Arc::new(Tcg { accel, blocks }))
+}
+
+/// How hot code becomes WebAssembly, if it does.
+fn jit(accel: &options::Accel) -> Result<Option<JitConfig>, String> {
+    let wanted = match accel.backend {
+        Backend::Tci => false,
+        Backend::Auto => has_wasm_engine(),
+        Backend::Wasm32 if has_wasm_engine() => true,
+        Backend::Wasm32 => {
+            return Err(
+                "-accel tcg: the back end 'wasm32' needs a WebAssembly engine around the \
+                        program, which a native one has not; use backend=tci"
+                    .into(),
+            );
+        }
+    };
+    let usual = JitConfig::default();
+    Ok(wanted.then(|| JitConfig {
+        threshold: accel.threshold.unwrap_or(usual.threshold),
+        max_instances: accel
+            .max_instances
+            .map_or(usual.max_instances, |max| max as usize),
+    }))
 }
 
 fn counting(icount: Icount, timers: &Arc<Timers>) -> IcountConfig {

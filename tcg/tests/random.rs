@@ -575,7 +575,7 @@ fn interpret(env: &mut Env, seed: u64, block: &CompiledBlock) -> Outcome {
         Exit::Slot { tb: at, .. } => EvalExit::GotoTb(u8::from(at == ends[1])),
         Exit::Main => EvalExit::Exit(TbExit::Main),
         Exit::Lookup => EvalExit::GotoPtr,
-        Exit::Request { .. } => panic!("nothing was requested"),
+        Exit::Request { .. } | Exit::Hot { .. } => panic!("nothing was requested"),
         Exit::ExceptionAt { .. } => panic!("the interpreter knows the position"),
         Exit::Exception { position, .. } => {
             if env.state.exception == NO_EXCEPTION {

@@ -1,6 +1,6 @@
 //! The body of a generated function: instructions, locals and the nesting of its blocks.
 
-use wasm_encoder::{BlockType, InstructionSink, ValType};
+use wasm_encoder::{BlockType, Encode, Instruction, InstructionSink, ValType};
 
 /// A local of the function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,6 +31,11 @@ impl Body {
     /// alone, so that the nesting is known.
     pub fn sink(&mut self) -> InstructionSink<'_> {
         InstructionSink::new(&mut self.bytes)
+    }
+
+    /// An instruction as a value; none that opens or closes a block.
+    pub fn put(&mut self, instruction: Instruction<'_>) {
+        instruction.encode(&mut self.bytes);
     }
 
     /// A new local, 0 at first.

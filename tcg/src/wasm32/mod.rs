@@ -13,7 +13,11 @@
 pub mod body;
 pub mod float;
 pub mod imports;
+mod memory;
+pub mod module;
 pub mod ops;
+
+pub use module::{Module, ModuleBuilder};
 
 use crate::builder::Function;
 use crate::ir::HelperInfo;
@@ -38,6 +42,24 @@ pub enum Leave {
     Request = 5,
     /// An exception is pending, raised by instruction `CpuState::fault_insn` of the block.
     Exception = 6,
+}
+
+impl Leave {
+    /// What a function's result says.
+    pub fn of(result: u32) -> Self {
+        const ALL: [Leave; 7] = [
+            Leave::Next,
+            Leave::Slot0,
+            Leave::Slot1,
+            Leave::Main,
+            Leave::Lookup,
+            Leave::Request,
+            Leave::Exception,
+        ];
+        ALL.get((result & LEAVE_MASK) as usize)
+            .copied()
+            .unwrap_or(Leave::Main)
+    }
 }
 
 /// The bits of a function's result that hold a [`Leave`].

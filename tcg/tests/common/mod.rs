@@ -346,6 +346,12 @@ impl ExecEnv for Env {
         self.lookups += 1;
         self.lookup
     }
+
+    const COUNTS: bool = false;
+
+    fn enter_hot(&mut self, _: *const TbHeader) -> Result<*const TbHeader, tcg::Exit> {
+        unreachable!("nothing counts")
+    }
 }
 
 /// xorshift64*: small, seeded, good enough.
