@@ -13,7 +13,7 @@ pub use compare::condition;
 use super::Options;
 use super::body::{Body, CPU, Frame, Local};
 use super::imports::Imports;
-use super::memory;
+use super::{float, memory};
 use crate::arith::cut;
 use crate::builder::Function;
 use crate::cpu_state::{CpuState, NO_EXCEPTION};
@@ -544,6 +544,9 @@ impl OpVisitor for Context<'_> {
     }
 
     fn call(&mut self, _: Type, d: Temp, a0: Temp, a1: Temp, a2: Temp, a3: Temp, helper: HelperId) {
+        if float::emit(self, d, [a0, a1, a2, a3], helper) {
+            return;
+        }
         let info = self.options.helpers[usize::from(helper.0)];
         self.body.get(CPU);
         for a in [a0, a1, a2, a3].into_iter().take(usize::from(info.nargs)) {
