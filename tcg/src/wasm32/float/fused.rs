@@ -2,8 +2,9 @@
 //!
 //! "Rounded" is to nearest, ties to even, unless another format is named: to binary64.
 
-use wasm_encoder::{Ieee64, ValType};
+use wasm_encoder::{BlockType, Ieee64, ValType};
 
+use super::super::body::Local;
 use super::Inline;
 use crate::float::FloatFormat;
 
@@ -50,10 +51,10 @@ impl Inline<'_> {
         self.result_in_range(FloatFormat::Single, 2);
     }
 
-    /// Dekker's product and Knuth's sum make a * b + c = sum + (sum_error + product_error), all
-    /// exact. The term in parentheses, rounded, is off by half a unit of its last place at most; if
-    /// the sum with a unit more and with a unit less than it is the same number, then that is the
-    /// rounded exact sum, since rounding is monotonic (Ziv's test).
+    /// Dekker's product and his sum make a * b + c = sum + (sum_error + product_error), all exact.
+    /// The term in parentheses, rounded, is off by half a unit of its last place at most. If the
+    /// sum with a unit more and with a unit less is the same number, then that is also the sum with
+    /// the term as it is, and the rounded exact sum, since rounding is monotonic (Ziv's test).
     ///
     /// Infinities and NaNs on the way, also from overflow, end in a difference of the two that is
     /// NaN. A product above 2^-960 has no digits below 2^-1074, and neither has any number, so
@@ -61,35 +62,40 @@ impl Inline<'_> {
     pub(super) fn fused_double(&mut self) {
         const PRODUCT_MIN: f64 = f64::from_bits((1023 - 960) << 52);
         self.require_sticky();
-        let [product, error, addend, sum, part] =
-            [0, 1, 2, 3, 4].map(|index| self.body.scratch(ValType::F64, index));
+        let [product, error, addend, sum] =
+            [0, 1, 2, 3].map(|index| self.body.scratch(ValType::F64, index));
         self.product(PRODUCT_MIN);
         self.push_signed(2);
         self.body.tee(addend);
         self.body.get(product);
         self.body.sink().f64_add();
-        self.body.tee(sum);
-        // part = sum - product; error += (product - (sum - part)) + (addend - part)
+        self.body.set(sum);
+        // What rounding took from the sum: the smaller term less the part of it that is there.
         self.body.get(product);
-        self.body.sink().f64_sub();
-        self.body.set(part);
-        self.body.get(product);
-        self.body.get(sum);
-        self.body.get(part);
-        self.body.sink().f64_sub().f64_sub();
+        self.body.sink().f64_abs();
         self.body.get(addend);
-        self.body.get(part);
-        self.body.sink().f64_sub().f64_add();
+        self.body.sink().f64_abs().f64_ge();
+        self.body.open_if(BlockType::Result(ValType::F64));
+        self.smaller_less_part(addend, product, sum);
+        self.body.else_arm();
+        self.smaller_less_part(product, addend, sum);
+        self.body.close();
         self.body.get(error);
         self.body.sink().f64_add();
         self.body.set(error);
-        self.nearest_sum();
+        self.nearest_sum(sum, error);
     }
 
-    /// The result from the sum (scratch 3) and the rounded error (scratch 1).
-    fn nearest_sum(&mut self) {
-        let [error, sum, above, unit] =
-            [1, 3, 2, 4].map(|index| self.body.scratch(ValType::F64, index));
+    fn smaller_less_part(&mut self, smaller: Local, larger: Local, sum: Local) {
+        self.body.get(smaller);
+        self.body.get(sum);
+        self.body.get(larger);
+        self.body.sink().f64_sub().f64_sub();
+    }
+
+    /// The result from the sum and the rounded error. The test is beside what the result needs.
+    fn nearest_sum(&mut self, sum: Local, error: Local) {
+        let unit = self.body.scratch(ValType::F64, 4);
         self.body.get(sum);
         self.body.get(error);
         self.body.get(error);
@@ -97,21 +103,22 @@ impl Inline<'_> {
         self.body.sink().f64_const(relative).f64_mul();
         self.body.tee(unit);
         self.body.sink().f64_add().f64_add();
-        self.body.tee(above);
         self.body.get(sum);
         self.body.get(error);
         self.body.get(unit);
         self.body.sink().f64_sub().f64_add();
         // The difference of equal finite numbers is +0.
-        self.body.sink().f64_sub().i64_reinterpret_f64();
-        self.body.sink().i64_eqz();
+        let mut sink = self.body.sink();
+        sink.f64_sub().i64_reinterpret_f64().i64_eqz();
         self.slow_unless();
-        self.body.get(above);
-        self.body.sink().i64_reinterpret_f64();
+        self.body.get(sum);
+        self.body.get(error);
+        self.body.sink().f64_add().i64_reinterpret_f64();
     }
 
     /// The rounded product (scratch 0), which must be at least `least`, and what rounding took from
-    /// it (scratch 1).
+    /// it (scratch 1). In units of the factors' last places, low halves are 2^26 at most and high
+    /// ones 26 bits above 27 zeros; so each difference and sum is of at most 53 bits, and exact.
     fn product(&mut self, least: f64) {
         let [product, error, a_high, a_low, b_high, b_low] =
             [0, 1, 2, 3, 4, 5].map(|index| self.body.scratch(ValType::F64, index));
@@ -135,16 +142,20 @@ impl Inline<'_> {
             self.body.sink().f64_sub();
             self.body.set(low);
         }
-        self.body.get(a_high);
-        self.body.get(b_high);
-        self.body.sink().f64_mul();
+        self.push_product(a_high, b_high);
         self.body.get(product);
         self.body.sink().f64_sub();
-        for (x, y) in [(a_high, b_low), (a_low, b_high), (a_low, b_low)] {
-            self.body.get(x);
-            self.body.get(y);
-            self.body.sink().f64_mul().f64_add();
-        }
+        self.push_product(a_high, b_low);
+        self.push_product(a_low, b_high);
+        self.body.sink().f64_add().f64_add();
+        self.push_product(a_low, b_low);
+        self.body.sink().f64_add();
         self.body.set(error);
+    }
+
+    fn push_product(&mut self, a: Local, b: Local) {
+        self.body.get(a);
+        self.body.get(b);
+        self.body.sink().f64_mul();
     }
 }
