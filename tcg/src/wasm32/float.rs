@@ -44,7 +44,9 @@ pub fn emit(cx: &mut Context<'_>, d: Temp, args: [Temp; 4], helper: HelperId) ->
     let args = args.map(|temp| operand(cx, temp));
     let d = (d != NO_TEMP).then(|| cx.locals.local(cx.body, d));
     let import = cx.imports.index(info.function, info.nargs);
-    let done = cx.body.open_block(BlockType::Empty);
+    let double = gives_double(&float);
+    let ty = if double { ValType::F64 } else { ValType::I64 };
+    let done = cx.body.open_block(BlockType::Result(ty));
     let slow = cx.body.open_block(BlockType::Empty);
     let mut inline = Inline {
         body: cx.body,
@@ -55,7 +57,6 @@ pub fn emit(cx: &mut Context<'_>, d: Temp, args: [Temp; 4], helper: HelperId) ->
         slow,
     };
     inline.emit();
-    finish(cx.body, d);
     cx.body.br(done);
     cx.body.close();
     cx.body.get(CPU);
@@ -63,8 +64,19 @@ pub fn emit(cx: &mut Context<'_>, d: Temp, args: [Temp; 4], helper: HelperId) ->
         push(cx.body, arg);
     }
     cx.body.sink().call(import);
-    finish(cx.body, d);
+    if double {
+        cx.body.sink().f64_reinterpret_i64();
+    }
     cx.body.close();
+    if double {
+        cx.body.sink().i64_reinterpret_f64();
+    }
+    match d {
+        Some(d) => cx.body.set(d),
+        None => {
+            cx.body.sink().drop();
+        }
+    }
     true
 }
 
@@ -102,13 +114,14 @@ fn push(body: &mut Body, operand: Operand) {
     }
 }
 
-/// Takes the result from the stack.
-fn finish(body: &mut Body, d: Option<Local>) {
-    match d {
-        Some(d) => body.set(d),
-        None => {
-            body.sink().drop();
-        }
+/// Such results leave both arms as doubles: an engine undoes two reinterpretations in a row, so
+/// that a chain of operations stays in its floating-point registers.
+fn gives_double(float: &FloatHelper) -> bool {
+    use FloatOp::*;
+    match float.op {
+        Eq | Lt | Le | ToI32 | ToU32 | ToI64 | ToU64 => false,
+        Convert => float.format == FloatFormat::Single,
+        _ => float.format == FloatFormat::Double,
     }
 }
 
@@ -125,7 +138,7 @@ struct Inline<'a> {
 }
 
 impl Inline<'_> {
-    /// Leaves the result on the stack, or branches.
+    /// Leaves the result on the stack (see [`gives_double`]), or branches.
     fn emit(&mut self) {
         use FloatOp::*;
         match (self.float.op, self.float.format) {
@@ -213,11 +226,16 @@ impl Inline<'_> {
     /// [in range](Self::require_range).
     fn result_in_range(&mut self, format: FloatFormat, least: u32) {
         let single = format == FloatFormat::Single;
-        self.require_range(format, least);
-        let bits = self.scratch_bits(single);
-        self.body.get(bits);
         if single {
+            self.require_range(format, least);
+            let bits = self.scratch_bits(single);
+            self.body.get(bits);
             self.push_box();
+        } else {
+            let number = self.body.scratch(ValType::F64, 0);
+            self.body.tee(number);
+            self.require_range(format, least);
+            self.body.get(number);
         }
     }
 
@@ -265,8 +283,6 @@ impl Inline<'_> {
         if self.is_single() {
             self.body.sink().i32_reinterpret_f32();
             self.push_box();
-        } else {
-            self.body.sink().i64_reinterpret_f64();
         }
     }
 

@@ -133,7 +133,6 @@ impl Inline<'_> {
         self.body.sink().f64_ne();
         self.slow_if();
         self.body.get(double);
-        self.body.sink().i64_reinterpret_f64();
     }
 
     /// If the way back leads to the same number, it was exact in every mode, no NaN, and raised

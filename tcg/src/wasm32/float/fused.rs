@@ -113,7 +113,7 @@ impl Inline<'_> {
         self.slow_unless();
         self.body.get(sum);
         self.body.get(error);
-        self.body.sink().f64_add().i64_reinterpret_f64();
+        self.body.sink().f64_add();
     }
 
     /// The rounded product (scratch 0), which must be at least `least`, and what rounding took from
