@@ -50,7 +50,7 @@ const OPTIONS: &[Row] = &[
         "select the CPU ('-cpu help' lists models and properties)",
         |o, v| { o.cpu = Some(cpu(v)?); Ok(()) }),
     row(&["accel"], "tcg[,thread=single|multi][,backend=auto|tci|wasm32]\
-        [,threshold=N][,max-instances=N][,one-insn-per-tb=on|off][,tb-size=MiB]",
+        [,threshold=N][,max-instances=N][,symbols=FILE][,one-insn-per-tb=on|off][,tb-size=MiB]",
         "how guest code runs", |o, v| values::accel(&mut o.accel, v)),
     row(&["smp"], "[cpus=]n[,maxcpus=][,sockets=][,cores=][,threads=]",
         "number of harts [1]", |o, v| { o.smp = values::smp(v)?; Ok(()) }),

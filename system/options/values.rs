@@ -1,7 +1,6 @@
 //! The arguments of the options that have more than one word.
 
 use std::ops::RangeInclusive;
-
 use std::path::PathBuf;
 
 use include::ClockType;
@@ -53,6 +52,8 @@ pub struct Accel {
     pub backend: Backend,
     /// Interpreted executions after which a block is compiled to WebAssembly.
     pub threshold: Option<u32>,
+    /// Where `-d perf` finds names: a System.map or an ELF file.
+    pub symbols: Option<PathBuf>,
     /// Most instances of WebAssembly modules in a thread.
     pub max_instances: Option<u32>,
 }
@@ -220,6 +221,10 @@ pub fn accel(accel: &mut Accel, text: &str) -> Result<(), Stop> {
     if let Some(text) = keyval.take("threshold") {
         accel.threshold = Some(count("threshold", &text, THRESHOLD)?);
     }
+    accel.symbols = keyval
+        .take("symbols")
+        .map(PathBuf::from)
+        .or(accel.symbols.take());
     if let Some(text) = keyval.take("max-instances") {
         accel.max_instances = Some(count("max-instances", &text, MAX_INSTANCES)?);
     }
