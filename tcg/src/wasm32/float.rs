@@ -147,8 +147,8 @@ impl Inline<'_> {
             (Fma, FloatFormat::Double) => self.fused_double(),
             (Eq | Lt | Le, _) => self.comparison(),
             (Min | Max, _) => self.minimum_maximum(),
-            (ToI32 | ToU32 | ToI64 | ToU64, _) => self.to_integer(),
-            (FromI32 | FromU32 | FromI64 | FromU64, _) => self.from_integer(),
+            (ToI32 | ToU32 | ToI64 | ToU64, _) => self.float_to_integer(),
+            (FromI32 | FromU32 | FromI64 | FromU64, _) => self.integer_to_float(),
             (Convert, FloatFormat::Single) => self.promote(),
             (Convert, FloatFormat::Double) => self.demote(),
         }

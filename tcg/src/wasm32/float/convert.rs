@@ -13,7 +13,7 @@ impl Inline<'_> {
     /// The rounded number fits if its magnitude is below a limit, which leaves out the least
     /// signed integer, and NaNs; an unsigned one also equals its magnitude (-0 does, and is 0).
     /// Then invalid is not raised, and inexact only if rounding changed the number.
-    pub(super) fn to_integer(&mut self) {
+    pub(super) fn float_to_integer(&mut self) {
         self.require_boxes();
         let (number, rounded) = (
             self.body.scratch(ValType::F64, 0),
@@ -63,7 +63,7 @@ impl Inline<'_> {
 
     /// An integer that fits in the significand is exact in every mode. Any other may be inexact,
     /// and needs the mode that WebAssembly has; it is far from overflow and underflow.
-    pub(super) fn from_integer(&mut self) {
+    pub(super) fn integer_to_float(&mut self) {
         let always_exact = self.float.format == FloatFormat::Double
             && matches!(self.float.op, FloatOp::FromI32 | FloatOp::FromU32);
         if !always_exact {
