@@ -1,6 +1,6 @@
 //! The body of a generated function: instructions, locals and the nesting of its blocks.
 
-use wasm_encoder::{BlockType, Encode, Instruction, InstructionSink, ValType};
+use wasm_encoder::{BlockType, BranchHint, Encode, Instruction, InstructionSink, ValType};
 
 /// A local of the function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,6 +24,8 @@ pub struct Body {
     locals: Vec<ValType>,
     scratch: Vec<(ValType, usize, Local)>,
     depth: u32,
+    /// Offsets of `if`s that almost always, or almost never, take the first arm.
+    hints: Vec<BranchHint>,
 }
 
 impl Body {
@@ -93,6 +95,16 @@ impl Body {
         self.opened()
     }
 
+    /// An `if` whose condition almost always has the value `likely`. It pays where the other arm
+    /// calls: an engine that knows it to be cold keeps the locals in registers around it.
+    pub fn open_hinted_if(&mut self, ty: BlockType, likely: bool) -> Frame {
+        self.hints.push(BranchHint {
+            branch_func_offset: self.bytes.len() as u32,
+            branch_hint_value: likely.into(),
+        });
+        self.open_if(ty)
+    }
+
     /// The other arm of the innermost block, which is an `if`.
     pub fn else_arm(&mut self) {
         self.sink().else_();
@@ -130,7 +142,12 @@ impl Body {
     }
 
     /// The finished body, as the code section has it.
-    pub fn finish(mut self) -> Vec<u8> {
+    pub fn finish(self) -> Vec<u8> {
+        self.finish_with_hints().0
+    }
+
+    /// The same, with the hints about its branches for the section of hints.
+    pub fn finish_with_hints(mut self) -> (Vec<u8>, Vec<BranchHint>) {
         assert_eq!(self.depth, 0, "all blocks are closed");
         self.sink().end();
         let mut runs: Vec<(u32, ValType)> = Vec::new();
@@ -141,8 +158,12 @@ impl Body {
             }
         }
         let mut function = wasm_encoder::Function::new(runs);
+        // Hints count from the declaration of the locals.
+        for hint in &mut self.hints {
+            hint.branch_func_offset += function.byte_len() as u32;
+        }
         function.raw(self.bytes);
-        function.into_raw_body()
+        (function.into_raw_body(), self.hints)
     }
 
     fn opened(&mut self) -> Frame {

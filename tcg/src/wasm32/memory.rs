@@ -20,6 +20,9 @@ use crate::ir::{MemOp, MemOpIdx, RmwOp, Temp, Type};
 const ENTRY_BITS: u32 = size_of::<TlbEntry>().ilog2();
 const _: () = assert!(size_of::<TlbEntry>() == 1 << ENTRY_BITS);
 
+/// The first of the scratch locals that groups keep their host addresses in.
+const GROUP_SCRATCH: usize = 4;
+
 /// Where in linear memory an entry is: what `base` holds and a constant.
 #[derive(Clone, Copy)]
 struct Entry {
@@ -136,14 +139,13 @@ fn aligned(mem: MemOp) -> MemArg {
 }
 
 /// The TLB cannot know about it.
-fn always_slow(oi: MemOpIdx) -> bool {
+pub fn always_slow(oi: MemOpIdx) -> bool {
     oi.mmu_idx() >= MMU_MODES || oi.mem().bytes() > 8
 }
 
 /// Has the address of the entry that could translate `addr` in a local.
 fn find_entry(cx: &mut Context<'_>, addr: Temp, oi: MemOpIdx) -> Entry {
-    let mode = oi.mmu_idx() * size_of::<[TlbEntry; TLB_ENTRIES]>();
-    let offset = (offset_of!(CpuState, tlb) + mode) as u64;
+    let offset = mode_offset(oi);
     if let Some(addr) = cx.const_value(addr) {
         let within = (CpuState::tlb_index(addr) << ENTRY_BITS) as u64;
         let offset = offset + within;
@@ -151,13 +153,25 @@ fn find_entry(cx: &mut Context<'_>, addr: Temp, oi: MemOpIdx) -> Entry {
     }
     let base = cx.scratch(Type::I32, 0);
     cx.push(Type::I64, addr);
+    push_entry(cx);
+    cx.body.set(base);
+    Entry { base, offset }
+}
+
+/// Offset of the mode's TLB.
+fn mode_offset(oi: MemOpIdx) -> u64 {
+    let mode = oi.mmu_idx() * size_of::<[TlbEntry; TLB_ENTRIES]>();
+    (offset_of!(CpuState, tlb) + mode) as u64
+}
+
+/// Makes the entry's address, without the offset of the TLB, of the guest address on the stack.
+fn push_entry(cx: &mut Context<'_>) {
     cx.push_const(Type::I64, u64::from(PAGE_BITS - ENTRY_BITS));
     cx.body.sink().i64_shr_u().i32_wrap_i64();
     cx.body.i32_const(((TLB_ENTRIES - 1) << ENTRY_BITS) as u32);
     cx.put(I::I32And);
     cx.body.get(CPU);
-    cx.body.sink().i32_add().local_set(base.0);
-    Entry { base, offset }
+    cx.put(I::I32Add);
 }
 
 /// Pushes what the tag must be: the page of the access's last byte, or of its first byte with the
@@ -250,6 +264,92 @@ fn swap_bytes(cx: &mut Context<'_>, ty: Type, mem: MemOp) {
     cx.convert(Type::I32, ty);
 }
 
+/// The arm of an access that hit: the address is on the stack, but for a constant part.
+struct Hit {
+    host: MemArg,
+    /// The local that must say what the first access of a group found.
+    group: Option<Local>,
+}
+
+/// Starts an `if` whose first arm is taken when the TLB knows the page.
+fn if_hit(cx: &mut Context<'_>, tag: usize, addr: Temp, oi: MemOpIdx, ty: BlockType) -> Hit {
+    let Some(member) = cx.member else {
+        let entry = find_entry(cx, addr, oi);
+        push_hit(cx, entry, tag, addr, oi);
+        cx.body.open_hinted_if(ty, true);
+        push_host(cx, entry, addr);
+        let host = at(0);
+        return Hit { host, group: None };
+    };
+    let host = cx.scratch(Type::I32, GROUP_SCRATCH + member.index);
+    let Some(span) = member.first else {
+        cx.body.get(host);
+        cx.body.open_hinted_if(ty, true);
+        cx.body.get(host);
+        let host = at(member.offset);
+        return Hit { host, group: None };
+    };
+    let group = Some(host);
+    let entry = find_group(cx, tag, addr, oi, member.offset, span);
+    cx.body.open_hinted_if(ty, true);
+    push_host(cx, entry, addr);
+    push_distance(cx, member.offset);
+    cx.body.tee(host);
+    let host = at(member.offset);
+    Hit { host, group }
+}
+
+/// The other arm.
+fn if_missed(cx: &mut Context<'_>, hit: Hit) {
+    cx.body.else_arm();
+    if let Some(host) = hit.group {
+        cx.body.i32_const(0);
+        cx.body.set(host);
+    }
+}
+
+/// Takes the distance of a group's first access from its lowest byte off an address.
+fn push_distance(cx: &mut Context<'_>, distance: u64) {
+    if distance != 0 {
+        cx.body.i32_const(distance as u32);
+        cx.put(I::I32Sub);
+    }
+}
+
+/// Pushes whether the TLB has all the `span` bytes of a group, of which `addr` is `distance`
+/// bytes from the lowest. The tag's page is that of the highest byte, the entry that of the lowest:
+/// they only fit together if there is no border between.
+fn find_group(
+    cx: &mut Context<'_>,
+    tag: usize,
+    addr: Temp,
+    oi: MemOpIdx,
+    distance: u64,
+    span: u64,
+) -> Entry {
+    let base = cx.scratch(Type::I32, 0);
+    push_sum(cx, addr, distance.wrapping_neg());
+    push_entry(cx);
+    cx.body.set(base);
+    let offset = mode_offset(oi);
+    cx.body.get(base);
+    cx.put(I::I64Load(at(offset + tag as u64)));
+    push_sum(cx, addr, (span - 1).wrapping_sub(distance));
+    cx.push_const(Type::I64, PAGE_MASK);
+    cx.put(I::I64And);
+    cx.put(I::I64Eq);
+    Entry { base, offset }
+}
+
+/// Pushes a guest address plus a constant.
+fn push_sum(cx: &mut Context<'_>, addr: Temp, distance: u64) {
+    cx.push(Type::I64, addr);
+    if distance != 0 {
+        cx.push_const(Type::I64, distance);
+        cx.put(I::I64Add);
+    }
+}
+
 /// `qemu_ld`
 pub fn load(cx: &mut Context<'_>, ty: Type, d: Temp, addr: Temp, oi: MemOpIdx) {
     let slow = cx.options.slow_paths.load;
@@ -260,18 +360,16 @@ pub fn load(cx: &mut Context<'_>, ty: Type, d: Temp, addr: Temp, oi: MemOpIdx) {
     }
     let mem = oi.mem();
     let ty = access_type(ty, mem);
-    let entry = find_entry(cx, addr, oi);
-    push_hit(cx, entry, offset_of!(TlbEntry, read), addr, oi);
-    cx.body.open_if(BlockType::Result(value_type(ty)));
-    push_host(cx, entry, addr);
+    let result = BlockType::Result(value_type(ty));
+    let hit = if_hit(cx, offset_of!(TlbEntry, read), addr, oi, result);
     if mem.is_big_endian() {
-        cx.put(load_instruction(ty, MemOp(mem.0 & 7), at(0)));
+        cx.put(load_instruction(ty, MemOp(mem.0 & 7), hit.host));
         swap_bytes(cx, ty, mem);
         extend(cx, ty, mem);
     } else {
-        cx.put(load_instruction(ty, mem, at(0)));
+        cx.put(load_instruction(ty, mem, hit.host));
     }
-    cx.body.else_arm();
+    if_missed(cx, hit);
     call_slow(cx, slow, &[addr], &constants);
     cx.convert(Type::I64, ty);
     cx.body.close();
@@ -292,14 +390,11 @@ pub fn store(cx: &mut Context<'_>, ty: Type, v: Temp, addr: Temp, oi: MemOpIdx) 
     let inline = !always_slow(oi);
     if inline {
         let ty = access_type(ty, mem);
-        let entry = find_entry(cx, addr, oi);
-        push_hit(cx, entry, offset_of!(TlbEntry, write), addr, oi);
-        cx.body.open_if(BlockType::Empty);
-        push_host(cx, entry, addr);
+        let hit = if_hit(cx, offset_of!(TlbEntry, write), addr, oi, BlockType::Empty);
         cx.push(ty, v);
         swap_bytes(cx, ty, mem);
-        cx.put(store_instruction(ty, mem, at(0)));
-        cx.body.else_arm();
+        cx.put(store_instruction(ty, mem, hit.host));
+        if_missed(cx, hit);
     }
     call_slow(cx, slow, &[addr, v], &[oi.0.into()]);
     cx.put(I::Drop);
@@ -413,7 +508,8 @@ fn atomic(
     let ty = access_type(ty, oi.mem());
     let entry = find_entry(cx, addr, oi);
     push_hit_atomic(cx, entry, addr, oi);
-    cx.body.open_if(BlockType::Result(value_type(ty)));
+    cx.body
+        .open_hinted_if(BlockType::Result(value_type(ty)), true);
     push_host(cx, entry, addr);
     inline(cx, ty);
     extend(cx, ty, oi.mem());

@@ -12,6 +12,7 @@ pub use compare::condition;
 
 use super::Options;
 use super::body::{Body, CPU, Frame, Local};
+use super::groups::Member;
 use super::imports::Imports;
 use super::{float, memory};
 use crate::arith::cut;
@@ -49,6 +50,8 @@ pub struct Context<'a> {
     pub options: &'a Options<'a>,
     pub function: &'a Function,
     pub fault: FaultExit,
+    /// What [`Groups`](super::groups::Groups) has for the op.
+    pub member: Option<Member>,
 }
 
 /// Emits an op that is none of `set_label`, `br`, `brcond`, `insn_start`, `goto_tb`, `goto_ptr`,
@@ -195,7 +198,7 @@ impl Context<'_> {
         self.put(I::I64Load(exception));
         self.push_const(Type::I64, NO_EXCEPTION as u64);
         self.put(I::I64Ne);
-        self.body.open_if(BlockType::Empty);
+        self.body.open_hinted_if(BlockType::Empty, false);
         let fault = self.fault;
         self.body.i32_const(fault.leave_value);
         self.body.set(fault.leave);

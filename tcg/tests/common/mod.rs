@@ -2,6 +2,10 @@
 #![allow(unsafe_code, reason = "runs generated code")]
 #![allow(dead_code, reason = "not every test uses everything")]
 
+pub mod maker;
+pub mod outcome;
+pub mod plain;
+
 use std::sync::atomic::AtomicU32;
 
 use tcg::builder::GlobalInfo;
