@@ -98,11 +98,16 @@ impl Body {
     /// An `if` whose condition almost always has the value `likely`. It pays where the other arm
     /// calls: an engine that knows it to be cold keeps the locals in registers around it.
     pub fn open_hinted_if(&mut self, ty: BlockType, likely: bool) -> Frame {
+        self.hint(likely);
+        self.open_if(ty)
+    }
+
+    /// About the instruction that comes next.
+    fn hint(&mut self, likely: bool) {
         self.hints.push(BranchHint {
             branch_func_offset: self.bytes.len() as u32,
             branch_hint_value: likely.into(),
         });
-        self.open_if(ty)
     }
 
     /// The other arm of the innermost block, which is an `if`.
@@ -124,6 +129,12 @@ impl Body {
     pub fn br_if(&mut self, to: Frame) {
         let depth = self.relative(to);
         self.sink().br_if(depth);
+    }
+
+    /// A `br_if` that is almost never taken.
+    pub fn br_if_unlikely(&mut self, to: Frame) {
+        self.hint(false);
+        self.br_if(to);
     }
 
     pub fn br_table(&mut self, to: &[Frame], default: Frame) {

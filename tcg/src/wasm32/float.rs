@@ -160,7 +160,7 @@ impl Inline<'_> {
 
     /// Calls the helper if the condition on the stack is true.
     fn slow_if(&mut self) {
-        self.body.br_if(self.slow);
+        self.body.br_if_unlikely(self.slow);
     }
 
     fn slow_unless(&mut self) {

@@ -11,11 +11,8 @@
 //! function pointer, with the signature of a helper: `(cpu: i32, i64 × nargs) -> i64`.
 
 pub mod body;
-<<<<<<< HEAD
 pub mod float;
-=======
 pub mod groups;
->>>>>>> main
 pub mod imports;
 mod memory;
 pub mod module;

@@ -138,6 +138,7 @@ impl ModuleOfCalls {
             options: &options,
             function: &function,
             fault,
+            member: None,
         };
         ops::emit(
             &mut cx,

@@ -108,6 +108,7 @@ fn body(op: FloatOp, format: FloatFormat, rm: Option<u64>) -> Option<(Body, Impo
         options: &options,
         function: &function,
         fault,
+        member: None,
     };
     let emitted = emit(&mut cx, Temp(99), args, HelperId(0));
     assert_eq!(emitted, imports.functions().len() == 1);
