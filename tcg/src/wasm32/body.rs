@@ -27,6 +27,7 @@ pub struct Body {
     bytes: Vec<u8>,
     /// Types of the locals behind the parameters.
     locals: Vec<ValType>,
+    scratch: Vec<(ValType, usize, Local)>,
     depth: u32,
     /// Offsets of `if`s that almost always, or almost never, take the first arm.
     hints: Vec<BranchHint>,
@@ -48,6 +49,17 @@ impl Body {
     pub fn new_local(&mut self, ty: ValType) -> Local {
         self.locals.push(ty);
         Local(PARAMETERS + self.locals.len() as u32 - 1)
+    }
+
+    /// A local for a moment: number `index` of those of its type that the code of one op may use.
+    pub fn scratch(&mut self, ty: ValType, index: usize) -> Local {
+        let known = |s: &&(ValType, usize, Local)| s.0 == ty && s.1 == index;
+        if let Some(&(_, _, local)) = self.scratch.iter().find(known) {
+            return local;
+        }
+        let local = self.new_local(ty);
+        self.scratch.push((ty, index, local));
+        local
     }
 
     pub fn get(&mut self, local: Local) {
@@ -91,11 +103,16 @@ impl Body {
     /// An `if` whose condition almost always has the value `likely`. It pays where the other arm
     /// calls: an engine that knows it to be cold keeps the locals in registers around it.
     pub fn open_hinted_if(&mut self, ty: BlockType, likely: bool) -> Frame {
+        self.hint(likely);
+        self.open_if(ty)
+    }
+
+    /// About the instruction that comes next.
+    fn hint(&mut self, likely: bool) {
         self.hints.push(BranchHint {
             branch_func_offset: self.bytes.len() as u32,
             branch_hint_value: likely.into(),
         });
-        self.open_if(ty)
     }
 
     /// The other arm of the innermost block, which is an `if`.
@@ -117,6 +134,12 @@ impl Body {
     pub fn br_if(&mut self, to: Frame) {
         let depth = self.relative(to);
         self.sink().br_if(depth);
+    }
+
+    /// A `br_if` that is almost never taken.
+    pub fn br_if_unlikely(&mut self, to: Frame) {
+        self.hint(false);
+        self.br_if(to);
     }
 
     pub fn br_table(&mut self, to: &[Frame], default: Frame) {

@@ -12,6 +12,7 @@
 
 pub mod body;
 mod flow;
+pub mod float;
 pub mod groups;
 pub mod imports;
 mod memory;

@@ -14,7 +14,7 @@ use super::Options;
 use super::body::{Body, CPU, Frame, Local};
 use super::groups::Member;
 use super::imports::Imports;
-use super::memory;
+use super::{float, memory};
 use crate::arith::cut;
 use crate::builder::Function;
 use crate::cpu_state::{CpuState, NO_EXCEPTION};
@@ -547,6 +547,9 @@ impl OpVisitor for Context<'_> {
     }
 
     fn call(&mut self, _: Type, d: Temp, a0: Temp, a1: Temp, a2: Temp, a3: Temp, helper: HelperId) {
+        if float::emit(self, d, [a0, a1, a2, a3], helper) {
+            return;
+        }
         let info = self.options.helpers[usize::from(helper.0)];
         self.body.get(CPU);
         for a in [a0, a1, a2, a3].into_iter().take(usize::from(info.nargs)) {

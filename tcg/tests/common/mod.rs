@@ -96,6 +96,7 @@ pub fn helpers() -> Vec<HelperInfo> {
         function,
         nargs,
         flags,
+        float: None,
     };
     vec![
         row(
