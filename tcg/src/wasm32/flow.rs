@@ -43,8 +43,13 @@ impl Slots {
         self
     }
 
-    pub fn iter(self) -> impl Iterator<Item = u8> {
-        (0..=u8::MAX).filter(move |&slot| self.contains(slot))
+    pub fn iter(mut self) -> impl Iterator<Item = u8> {
+        std::iter::from_fn(move || {
+            let at = self.0.iter().position(|word| *word != 0)?;
+            let bit = self.0[at].trailing_zeros();
+            self.0[at] &= self.0[at] - 1;
+            Some((64 * at as u32 + bit) as u8)
+        })
     }
 }
 
@@ -121,7 +126,13 @@ pub fn effects(kind: OpKind, options: &Options<'_>) -> Effects {
             reload: in_slots(offset),
             ..Effects::default()
         },
-        OpKind::GotoTb { .. } | OpKind::GotoPtr {} | OpKind::ExitTb { .. } => Effects {
+        // Whether it is linked or not, the region is left: one write-back serves both ways.
+        OpKind::GotoTb { .. } => Effects {
+            write_back: true,
+            leaves: true,
+            ..Effects::default()
+        },
+        OpKind::GotoPtr {} | OpKind::ExitTb { .. } => Effects {
             leaves: true,
             ..Effects::default()
         },
@@ -220,6 +231,9 @@ impl Flow {
         for &op in &region.blocks[block.block].function.ops[block.ops] {
             let (read, written) = slots_of(region, block.block, op);
             self.used = self.used.union(read).union(written);
+            if let OpKind::GotoPtr {} = op.kind {
+                self.used.insert(options.pc_slot);
+            }
             dirty = step_dirty(dirty, written, effects(op.kind, options));
         }
         dirty
@@ -246,6 +260,8 @@ impl Flow {
             }
         }
         if sets.len() > FAULT_SETS_MAX {
+            // Nothing may be written back over what a helper that raised has changed.
+            sets.sort_by_key(|set| *set != Slots::default());
             sets.truncate(FAULT_SETS_MAX - 1);
             sets.push(all);
         }

@@ -5,6 +5,8 @@
 //! engine, which replaces no code on the stack, gets a call at which it can enter better code, and
 //! requests are looked at again.
 
+mod jumps;
+
 use std::collections::HashMap;
 use std::mem::offset_of;
 
@@ -17,7 +19,7 @@ use super::imports::{FUNCTION_TYPE, Imports};
 use super::ops::{self, Context, FaultExit, Locals, at, value_type};
 use super::structure::{Event, Structure, structure};
 use super::{Leave, Options, Region, RegionBlock, RegionError};
-use crate::cpu_state::{CpuState, JUMP_CACHE_BITS, JUMP_CACHE_ENTRIES, JumpCacheEntry};
+use crate::cpu_state::CpuState;
 use crate::ir::*;
 use crate::tb::TbHeader;
 
@@ -292,7 +294,7 @@ impl<'a> Emitter<'a> {
             .sink()
             .i32_load(at(offset_of!(CpuState, exit_request) as u64));
         self.body.sink().i32_load(at(0));
-        self.body.open_if(BlockType::Empty);
+        self.body.open_hinted_if(BlockType::Empty, false);
         self.body.get(TB);
         self.body.i32_const(Leave::Request as u32);
         self.body.sink().i32_or().return_();
@@ -472,7 +474,7 @@ impl<'a> Emitter<'a> {
         self.body.sink().i32_sub();
         self.body.tee(self.own.budget);
         self.body.sink().i32_eqz();
-        self.body.open_if(BlockType::Empty);
+        self.body.open_hinted_if(BlockType::Empty, false);
         let tb = self.region.blocks[self.flow.blocks[to].block].tb;
         self.body.i32_const(tb);
         self.body.set(self.own.header);
@@ -483,15 +485,15 @@ impl<'a> Emitter<'a> {
     /// Leaves for the block whose header's address is in `header`.
     fn go_to_header(&mut self, dirty: Slots) {
         self.write_back(dirty);
-        let instance = at(offset_of!(CpuState, tb_instance_offset) as u64);
-        self.body.get(self.own.header);
-        self.body.get(CPU);
-        self.body
-            .sink()
-            .i32_load(instance)
-            .i32_add()
-            .i32_load(at(0));
         if self.options.tail_calls {
+            let instance = at(offset_of!(CpuState, tb_instance_offset) as u64);
+            self.body.get(self.own.header);
+            self.body.get(CPU);
+            self.body
+                .sink()
+                .i32_load(instance)
+                .i32_add()
+                .i32_load(at(0));
             self.body.tee(self.own.index);
             self.body.open_if(BlockType::Empty);
             self.body.get(CPU);
@@ -499,8 +501,6 @@ impl<'a> Emitter<'a> {
             self.body.get(self.own.index);
             self.body.sink().return_call_indirect(0, FUNCTION_TYPE);
             self.body.close();
-        } else {
-            self.body.sink().drop();
         }
         // `Leave::Next` is 0.
         self.body.get(self.own.header);
@@ -537,10 +537,9 @@ impl<'a> Emitter<'a> {
             };
             match op.kind {
                 OpKind::InsnStart { .. } => insns += 1,
-                OpKind::GotoTb { slot } => self.goto_tb(block.block, slot, before),
+                OpKind::GotoTb { slot } => self.goto_tb(block.block, slot),
                 OpKind::ExitTb { exit } => self.exit_tb(block.block, exit, insns, before),
-                OpKind::GotoPtr {} => self.goto_ptr(edges, &block.end, before),
-                OpKind::Brcond { .. } => self.op(block.block, index, insns, before),
+                OpKind::GotoPtr {} => self.goto_ptr(edges, block, before),
                 _ => self.op(block.block, index, insns, before),
             }
             let (_, written) = slots_of(self.region, block.block, op);
@@ -575,7 +574,7 @@ impl<'a> Emitter<'a> {
             .i64_sub();
         self.body.tee(left);
         self.body.sink().i64_const(0).i64_lt_s();
-        self.body.open_if(BlockType::Empty);
+        self.body.open_hinted_if(BlockType::Empty, false);
         self.leave(block.tb | Leave::Request as u32, dirty);
         self.body.close();
         self.body.get(CPU);
@@ -636,73 +635,15 @@ impl<'a> Emitter<'a> {
     }
 
     /// An edge out of the region: to what the exit is linked to, if it is.
-    fn goto_tb(&mut self, block: usize, slot: u8, dirty: Slots) {
+    fn goto_tb(&mut self, block: usize, slot: u8) {
         let link = offset_of!(TbHeader, jmp_target) + usize::from(slot & 1) * size_of::<usize>();
         self.body
             .i32_const(self.region.blocks[block].tb + link as u32);
         self.body.sink().i32_load(at(0));
         self.body.tee(self.own.header);
         self.body.open_if(BlockType::Empty);
-        self.go_to_header(dirty);
+        self.go_to_header(Slots::default());
         self.body.close();
-    }
-
-    /// To the block that the jump cache has for the pc.
-    fn goto_ptr(&mut self, edges: &Edges<'_>, end: &End, dirty: Slots) {
-        let pc = self.pool.globals[&self.options.pc_slot].0;
-        let cache = offset_of!(CpuState, jump_cache);
-        let field = |offset: usize| at((cache + offset) as u64);
-        let entry = self.own.index;
-        // As `CpuState::jump_cache_index` on a host with 32 bits.
-        self.body.get(pc);
-        self.body.sink().i64_const(1).i64_shr_u().i32_wrap_i64();
-        self.body.tee(entry);
-        self.body.get(entry);
-        self.body.i32_const(JUMP_CACHE_BITS);
-        self.body.sink().i32_shr_u().i32_xor();
-        self.body.i32_const(JUMP_CACHE_ENTRIES as u32 - 1);
-        self.body.sink().i32_and();
-        self.body.i32_const(size_of::<JumpCacheEntry>().ilog2());
-        self.body.sink().i32_shl();
-        self.body.get(CPU);
-        self.body.sink().i32_add();
-        self.body.tee(entry);
-        self.body
-            .sink()
-            .i64_load(field(offset_of!(JumpCacheEntry, pc)));
-        self.body.get(pc);
-        self.body.sink().i64_eq();
-        self.body.get(entry);
-        self.body
-            .sink()
-            .i64_load(field(offset_of!(JumpCacheEntry, flags_gen)));
-        self.body.get(CPU);
-        self.body
-            .sink()
-            .i64_load(at(offset_of!(CpuState, flags_gen) as u64));
-        self.body.sink().i64_eq().i32_and();
-        self.body.open_if(BlockType::Empty);
-        self.body.get(entry);
-        self.body
-            .sink()
-            .i32_load(field(offset_of!(JumpCacheEntry, tb)));
-        self.body.set(self.own.header);
-        if let End::Computed(candidates) = end {
-            let inside = Edges {
-                next: None,
-                ..*edges
-            };
-            for &to in candidates {
-                let tb = self.region.blocks[self.flow.blocks[to].block].tb;
-                self.body.get(self.own.header);
-                self.body.i32_const(tb);
-                self.body.sink().i32_eq();
-                self.edge_if(&inside, to, dirty);
-            }
-        }
-        self.go_to_header(dirty);
-        self.body.close();
-        self.leave(Leave::Lookup as u32, dirty);
     }
 }
 
