@@ -5,6 +5,7 @@
 pub mod maker;
 pub mod outcome;
 pub mod plain;
+pub mod regions;
 
 use std::sync::atomic::AtomicU32;
 
