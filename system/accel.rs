@@ -1,5 +1,7 @@
 //! What the rest of the machine asks of an accelerator.
 
+mod sampling;
+mod symbols;
 pub mod tcg;
 
 use std::sync::Arc;

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use chardev::spec::{Short, Spec};
 use util::log::Item;
 
-pub use values::{Accel, Icount, MACHINES, Machine, Rng, Rtc, RtcBase, Smp};
+pub use values::{Accel, Backend, Icount, MACHINES, Machine, Rng, Rtc, RtcBase, Smp};
 
 /// What all sentences start with.
 pub const PROGRAM: &str = "tinamou-system-riscv64";

@@ -4,11 +4,13 @@
 //! subnormals, on every host here (SSE2, NEON, wasm); only the bits of NaNs are left open. The
 //! host's flags are out of reach, so a result is taken only if they are known without looking:
 //!
-//! - the guest rounds to nearest even and flushes no subnormals, and inexact is already sticky;
+//! - the guest rounds to nearest even and flushes no subnormals, and inexact is already sticky, or
+//!   the error of the result can be had exactly, and is 0 (numbers that are integers, mostly);
 //! - the result is finite: neither invalid, nor division by zero, nor overflow has happened, and
 //!   no operand was a NaN;
 //! - it is larger than the smallest normal number, so it is not tiny even if rounding made it
-//!   grow. A sum needs no such bound: one that is subnormal is exact, which 7.5 does not flag.
+//!   grow. A sum needs no such bound: one that is subnormal is exact, which 7.5 does not flag;
+//!   nor does any other exact result.
 //!
 //! A zero result of `mul` is also taken when an operand is zero. A conversion to an
 //! integer needs no sticky flag: going back shows whether it was exact. All else is for the
@@ -47,10 +49,24 @@ impl Host for F16 {}
 
 #[inline]
 fn usable(s: &Status) -> bool {
+    s.rounding == RoundingMode::NearestEven && !s.flush_to_zero && !s.flush_inputs_to_zero
+}
+
+#[inline]
+fn sticky(s: &Status) -> bool {
     s.flags.contains(Flags::INEXACT)
-        && s.rounding == RoundingMode::NearestEven
-        && !s.flush_to_zero
-        && !s.flush_inputs_to_zero
+}
+
+/// A range of magnitudes, 2^+-400, that keeps [`two_product`] within the exponents.
+#[inline]
+fn moderate(a: f64) -> bool {
+    (1023 - 400..1023 + 400).contains(&(a.to_bits() >> 52 & 0x7ff))
+}
+
+/// That a * b is `product`, without rounding. May say no though it is.
+#[inline]
+fn is_product(a: f64, b: f64, product: f64) -> bool {
+    moderate(a) && moderate(b) && two_product(a, b) == (product, 0.0)
 }
 
 macro_rules! host {
@@ -58,37 +74,50 @@ macro_rules! host {
         impl Host for $format {
             #[inline]
             fn add(a: u64, b: u64, s: &Status) -> Option<u64> {
-                let r = $float::from_bits(a as $bits) + $float::from_bits(b as $bits);
-                (usable(s) && r.is_finite()).then(|| r.to_bits().into())
+                let (a, b) = ($float::from_bits(a as $bits), $float::from_bits(b as $bits));
+                let r = a + b;
+                // Knuth's sum, as two_sum.
+                let exact = || {
+                    let b_part = r - a;
+                    (a - (r - b_part)) + (b - b_part) == 0.0
+                };
+                let sure = r.is_finite() && (sticky(s) || exact());
+                (usable(s) && sure).then(|| r.to_bits().into())
             }
 
             #[inline]
             fn sub(a: u64, b: u64, s: &Status) -> Option<u64> {
-                let r = $float::from_bits(a as $bits) - $float::from_bits(b as $bits);
-                (usable(s) && r.is_finite()).then(|| r.to_bits().into())
+                let minus_b = -$float::from_bits(b as $bits);
+                Self::add(a, minus_b.to_bits().into(), s)
             }
 
             #[inline]
             fn mul(a: u64, b: u64, s: &Status) -> Option<u64> {
                 let (a, b) = ($float::from_bits(a as $bits), $float::from_bits(b as $bits));
                 let r = a * b;
-                let sure = r.is_finite()
-                    && (r.abs() > $float::MIN_POSITIVE || a == 0.0 || b == 0.0);
-                (usable(s) && sure).then(|| r.to_bits().into())
+                let sure = a == 0.0
+                    || b == 0.0
+                    || sticky(s) && r.abs() > $float::MIN_POSITIVE
+                    || is_product(a.into(), b.into(), r.into());
+                (usable(s) && r.is_finite() && sure).then(|| r.to_bits().into())
             }
 
             #[inline]
             fn div(a: u64, b: u64, s: &Status) -> Option<u64> {
-                let r = $float::from_bits(a as $bits) / $float::from_bits(b as $bits);
-                let sure = r.is_finite() && r.abs() > $float::MIN_POSITIVE;
-                (usable(s) && sure).then(|| r.to_bits().into())
+                let (a, b) = ($float::from_bits(a as $bits), $float::from_bits(b as $bits));
+                let r = a / b;
+                let sure = sticky(s) && r.abs() > $float::MIN_POSITIVE
+                    || is_product(r.into(), b.into(), a.into());
+                (usable(s) && r.is_finite() && sure).then(|| r.to_bits().into())
             }
 
             #[inline]
             fn sqrt(a: u64, s: &Status) -> Option<u64> {
-                let r = $float::from_bits(a as $bits).sqrt();
-                let sure = r.is_finite() && r > $float::MIN_POSITIVE;
-                (usable(s) && sure).then(|| r.to_bits().into())
+                let a = $float::from_bits(a as $bits);
+                let r = a.sqrt();
+                let sure = sticky(s) && r > $float::MIN_POSITIVE
+                    || is_product(r.into(), r.into(), a.into());
+                (usable(s) && r.is_finite() && sure).then(|| r.to_bits().into())
             }
 
             #[inline]
@@ -109,34 +138,38 @@ host! { F32 f32 u32
     fn fma(a: u64, b: u64, c: u64, s: &Status) -> Option<u64> {
         let of = |bits: u64| f64::from(f32::from_bits(bits as u32));
         // 24 + 24 bits of product fit in a binary64, so only the sum can be inexact.
-        let r = add_to_odd(of(a) * of(b), of(c)) as f32;
-        let sure = r.is_finite() && r.abs() > f32::MIN_POSITIVE;
+        let (product, addend) = (of(a) * of(b), of(c));
+        let r = add_to_odd(product, addend) as f32;
+        let exact = || two_sum(product, addend) == (r.into(), 0.0);
+        let sure = r.is_finite() && r.abs() > f32::MIN_POSITIVE && (sticky(s) || exact());
         (usable(s) && sure).then(|| r.to_bits().into())
     }
 }
 host! { F64 f64 u64
     #[inline]
     fn fma(a: u64, b: u64, c: u64, s: &Status) -> Option<u64> {
-        // Factors in 2^+-400 and an addend below 2^900: no step below leaves the exponent range.
-        let field = |a: u64| (a >> 52) & 0x7ff;
-        let moderate = |a: u64| (1023 - 400..1023 + 400).contains(&field(a));
-        if !(usable(s) && moderate(a) && moderate(b) && field(c) < 1023 + 900) {
+        let [a, b, c] = [a, b, c].map(f64::from_bits);
+        // And an addend below 2^900: no step below leaves the exponent range.
+        let addend = c.to_bits() >> 52 & 0x7ff;
+        if !(usable(s) && moderate(a) && moderate(b) && addend < 1023 + 900) {
             return None;
         }
-        let r = fused(f64::from_bits(a), f64::from_bits(b), f64::from_bits(c));
-        (r.abs() > f64::MIN_POSITIVE).then(|| r.to_bits())
+        let (r, exact) = fused(a, b, c);
+        (r.abs() > f64::MIN_POSITIVE && (sticky(s) || exact)).then(|| r.to_bits())
     }
 }
 
 /// a * b + c with one rounding, in the host's f64 arithmetic: `f64::mul_add` is a call to libm
 /// on a host without the instruction, wasm among them, and may be slower than module `arith`
-/// (Boldo and Melquiond, "Emulation of FMA and correctly rounded sums", figure 4).
+/// (Boldo and Melquiond, "Emulation of FMA and correctly rounded sums", figure 4). True if nothing
+/// was rounded away; may be false even so.
 #[inline]
-fn fused(a: f64, b: f64, c: f64) -> f64 {
+fn fused(a: f64, b: f64, c: f64) -> (f64, bool) {
     let (product, product_error) = two_product(a, b);
     let (low, low_error) = two_sum(c, product_error);
     let (high, high_error) = two_sum(product, low);
-    high + add_to_odd(high_error, low_error)
+    let exact = high_error == 0.0 && low_error == 0.0;
+    (high + add_to_odd(high_error, low_error), exact)
 }
 
 /// Dekker's product: the rounded product, and exactly what the rounding took from it.

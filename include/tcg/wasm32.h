@@ -33,13 +33,7 @@ typedef uint32_t tb_atomic_u32;
 
 /* F(type, name, dimension) */
 #define TB_HEADER_FIELDS(F)                                                                       \
-    /* Address and bytes of the block's WebAssembly; 0 while it has none. */                      \
-    F(tb_atomic_usize, wasm_code, )                                                               \
-    F(tb_atomic_u32, wasm_len, )                                                                  \
-    /* Addresses of the functions that the WebAssembly imports: array and entries. */             \
-    F(tb_atomic_u32, import_count, )                                                              \
-    F(tb_atomic_usize, import_array, )                                                            \
-    /* Address and bytes of the interpreter's bytecode. */                                        \
+    /* Address and bytes of the block's interpreter bytecode. */                                  \
     F(uintptr_t, tci_code, )                                                                      \
     F(uint32_t, tci_len, )                                                                        \
     /* By which the accelerator finds what else it knows about the block. */                      \
@@ -48,14 +42,16 @@ typedef uint32_t tb_atomic_u32;
     F(uint32_t, icount, )                                                                         \
     /* CPU flags that the block was translated for. */                                            \
     F(uint32_t, tb_flags, )                                                                       \
-    /* Executions, by thread; only that thread writes. */                                         \
-    F(tb_atomic_u32, exec_count, [TB_THREADS_MAX])                                                \
-    /* Index of the instance in the thread's function table; 0 is none. */                        \
-    F(tb_atomic_u32, wasm_instance, [TB_THREADS_MAX])                                             \
-    F(tb_atomic_u32, cflags, )                                                                    \
-    F(uint32_t, pad, )                                                                            \
     /* Guest address of the first instruction. */                                                 \
     F(uint64_t, pc, )                                                                             \
+    F(tb_atomic_u32, cflags, )                                                                    \
+    /* Number of the WebAssembly module that has the block as an entry of a region; 0 is none.   \
+       Its bytes and its imports are with the accelerator: many blocks share them. */             \
+    F(tb_atomic_u32, wasm_module, )                                                               \
+    /* By thread: index in the thread's function table of the region to enter; 0 is none. */     \
+    F(tb_atomic_u32, wasm_instance, [TB_THREADS_MAX])                                             \
+    /* By thread: interpreted executions left until the block is hot; only that thread writes. */ \
+    F(tb_atomic_u32, exec_count, [TB_THREADS_MAX])                                                \
     /* Headers of the blocks that the two exits are linked to; 0 while unlinked. */               \
     F(tb_atomic_usize, jmp_target, [2])
 

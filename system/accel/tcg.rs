@@ -3,18 +3,24 @@
 use std::sync::Arc;
 
 use accel_tcg::{
-    Access, GuestCpu, IcountClock, IcountConfig, IcountHooks, TbCache, TcgAccel, TcgConfig, Threads,
+    Access, GuestCpu, IcountClock, IcountConfig, IcountHooks, JitConfig, TbCache, TcgAccel,
+    TcgConfig, Threads, has_wasm_engine,
 };
 use guest_riscv::RiscvCpu;
-use include::{ClockType, PhysAddr, VirtAddr};
+use include::{ClockType, PhysAddr, Timer, VirtAddr};
+use util::log::Item;
 use util::timer::Timers;
 
-use super::Accelerator;
-use crate::options::{Icount, Options};
+use super::symbols::Symbols;
+use super::{Accelerator, sampling};
+use crate::options::{self, Backend, Icount, Options};
 
 struct Tcg {
     accel: Arc<TcgAccel<RiscvCpu>>,
     blocks: Arc<TbCache>,
+    symbols: Symbols,
+    /// Its timer asks for samples as long as it is there.
+    _sampling: Arc<dyn Timer>,
 }
 
 /// The main loop's virtual timers, run on the vCPU thread.
@@ -36,6 +42,11 @@ pub fn make(
     cpus: Vec<Box<RiscvCpu>>,
     timers: &Arc<Timers>,
 ) -> Result<Arc<dyn Accelerator>, String> {
+    let perf = util::log::enabled(Item::Perf);
+    let symbols = match &options.accel.symbols {
+        Some(path) => Symbols::read(path).map_err(|error| format!("-accel tcg,symbols={error}"))?,
+        None => Symbols::default(),
+    };
     let size = options.accel.tb_size.unwrap_or(0);
     let icount = options.icount.map(|icount| counting(icount, timers));
     let config = TcgConfig {
@@ -45,6 +56,8 @@ pub fn make(
         },
         tb_size: usize::try_from(size).map_err(|_| "-accel tcg: tb-size is too much here")?,
         one_insn_per_tb: options.accel.one_insn_per_tb,
+        jit: jit(&options.accel)?,
+        profile: perf,
         icount: icount.clone(),
     };
     let accel = TcgAccel::new(config, cpus).map_err(|error| format!("-accel tcg: {error}"))?;
@@ -55,7 +68,40 @@ pub fn make(
         timers.set_virtual_source(now_ns, move || kicked.notify_timers());
     }
     let blocks = accel.tb_cache();
-    Ok(Arc::new(Tcg { accel, blocks }))
+    let period_ns = if perf {
+        sampling::OFTEN_NS
+    } else {
+        sampling::SELDOM_NS
+    };
+    Ok(Arc::new(Tcg {
+        _sampling: sampling::start(&accel, timers, period_ns),
+        accel,
+        blocks,
+        symbols,
+    }))
+}
+
+/// How hot code becomes WebAssembly, if it does.
+fn jit(accel: &options::Accel) -> Result<Option<JitConfig>, String> {
+    let wanted = match accel.backend {
+        Backend::Tci => false,
+        Backend::Auto => has_wasm_engine(),
+        Backend::Wasm32 if has_wasm_engine() => true,
+        Backend::Wasm32 => {
+            return Err(
+                "-accel tcg: the back end 'wasm32' needs a WebAssembly engine around the \
+                        program, which a native one has not; use backend=tci"
+                    .into(),
+            );
+        }
+    };
+    let usual = JitConfig::default();
+    Ok(wanted.then(|| JitConfig {
+        threshold: accel.threshold.unwrap_or(usual.threshold),
+        max_instances: accel
+            .max_instances
+            .map_or(usual.max_instances, |max| max as usize),
+    }))
 }
 
 fn counting(icount: Icount, timers: &Arc<Timers>) -> IcountConfig {
@@ -86,6 +132,8 @@ impl Accelerator for Tcg {
     fn quit(&self) {
         self.accel.quit();
         self.accel.join();
+        let profile = || self.accel.profile(&|address| self.symbols.name(address));
+        util::qemu_log!(Item::Perf, "{}", profile());
     }
 
     fn ram_written(&self, first_page: u32, count: u32) {

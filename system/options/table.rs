@@ -49,8 +49,8 @@ const OPTIONS: &[Row] = &[
     row(&["cpu"], "model[,prop=on|off][,+prop][,-prop]",
         "select the CPU ('-cpu help' lists models and properties)",
         |o, v| { o.cpu = Some(cpu(v)?); Ok(()) }),
-    row(&["accel"], "tcg[,thread=single|multi][,backend=tci][,one-insn-per-tb=on|off]\
-        [,tb-size=MiB]",
+    row(&["accel"], "tcg[,thread=single|multi][,backend=auto|tci|wasm32]\
+        [,threshold=N][,max-instances=N][,symbols=FILE][,one-insn-per-tb=on|off][,tb-size=MiB]",
         "how guest code runs", |o, v| values::accel(&mut o.accel, v)),
     row(&["smp"], "[cpus=]n[,maxcpus=][,sockets=][,cores=][,threads=]",
         "number of harts [1]", |o, v| { o.smp = values::smp(v)?; Ok(()) }),

@@ -78,6 +78,14 @@ fn single_options() {
         "-accel tcg,backend=tci,one-insn-per-tb=on,tb-size=32",
         |o| o.accel.one_insn_per_tb && o.accel.tb_size == Some(32 << 20),
     );
+    good(
+        "-accel tcg,backend=wasm32,threshold=1,max-instances=8",
+        |o| {
+            let accel = &o.accel;
+            (accel.backend, accel.threshold, accel.max_instances)
+                == (Backend::Wasm32, Some(1), Some(8))
+        },
+    );
     good("-one-insn-per-tb", |o| o.accel.one_insn_per_tb);
     good("-icount 3", |o| {
         o.icount
@@ -216,6 +224,18 @@ fn more_refusals() {
     bad(
         "-accel tcg,foo=1",
         "-accel tcg,foo=1: there is no parameter 'foo'",
+    );
+    bad(
+        "-accel tcg,backend=x86",
+        "-accel tcg,backend=x86: 'backend' is 'auto', 'tci' or 'wasm32', not 'x86'",
+    );
+    bad(
+        "-accel tcg,threshold=0",
+        "-accel tcg,threshold=0: 'threshold' is 1 to 1000000000, not '0'",
+    );
+    bad(
+        "-accel tcg,max-instances=many",
+        "-accel tcg,max-instances=many: 'max-instances' is 1 to 12000, not 'many'",
     );
     bad(
         "-accel tcg,thread=2",

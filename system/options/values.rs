@@ -1,5 +1,6 @@
 //! The arguments of the options that have more than one word.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use include::ClockType;
@@ -48,6 +49,25 @@ pub struct Accel {
     pub one_insn_per_tb: bool,
     /// Bytes of translated code that are kept.
     pub tb_size: Option<u64>,
+    pub backend: Backend,
+    /// Interpreted executions after which a block is compiled to WebAssembly.
+    pub threshold: Option<u32>,
+    /// Where `-d perf` finds names: a System.map or an ELF file.
+    pub symbols: Option<PathBuf>,
+    /// Most instances of WebAssembly modules in a thread.
+    pub max_instances: Option<u32>,
+}
+
+/// What runs translated code.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Backend {
+    /// WebAssembly where there is an engine for it, for what is hot.
+    #[default]
+    Auto,
+    /// The interpreter.
+    Tci,
+    /// WebAssembly; without an engine for it there is no machine.
+    Wasm32,
 }
 
 /// `-icount`.
@@ -99,7 +119,10 @@ const SMP_MAX: u64 = 1024;
 /// What a 32-bit host can give at most: the emulator itself needs some, too.
 const RAM_MAX_32_BIT: u64 = 3 << 30;
 /// Bounds of `tb-size`, in MiB.
-const TB_SIZE_MIB: std::ops::RangeInclusive<u64> = 1..=2047;
+const TB_SIZE_MIB: RangeInclusive<u64> = 1..=2047;
+const THRESHOLD: RangeInclusive<u64> = 1..=1_000_000_000;
+/// Browsers run out of memory above.
+const MAX_INSTANCES: RangeInclusive<u64> = 1..=12_000;
 
 /// Properties of QEMU's `virt` and of every machine that have one value yet, QEMU's default but for
 /// `acpi` (whose tables would only say what the device tree says).
@@ -187,9 +210,23 @@ pub fn accel(accel: &mut Accel, text: &str) -> Result<(), Stop> {
         Some(other) => Err(format!("'thread' is 'single' or 'multi', not '{other}'"))?,
     }
     match keyval.take("backend").as_deref() {
-        None | Some("tci") => (),
-        Some("wasm32") => Err("the back end 'wasm32' is not there yet in Tinamou".to_string())?,
-        Some(other) => Err(format!("there is no back end '{other}', only tci"))?,
+        None => (),
+        Some("auto") => accel.backend = Backend::Auto,
+        Some("tci") => accel.backend = Backend::Tci,
+        Some("wasm32") => accel.backend = Backend::Wasm32,
+        Some(other) => Err(format!(
+            "'backend' is 'auto', 'tci' or 'wasm32', not '{other}'"
+        ))?,
+    }
+    if let Some(text) = keyval.take("threshold") {
+        accel.threshold = Some(count("threshold", &text, THRESHOLD)?);
+    }
+    accel.symbols = keyval
+        .take("symbols")
+        .map(PathBuf::from)
+        .or(accel.symbols.take());
+    if let Some(text) = keyval.take("max-instances") {
+        accel.max_instances = Some(count("max-instances", &text, MAX_INSTANCES)?);
     }
     if let Some(one) = keyval.take_switch("one-insn-per-tb")? {
         accel.one_insn_per_tb = one;
@@ -206,6 +243,15 @@ pub fn accel(accel: &mut Accel, text: &str) -> Result<(), Stop> {
         Err(format!("'{key}' is not there yet in Tinamou"))?;
     }
     Ok(keyval.finish()?)
+}
+
+/// A number within bounds.
+fn count(key: &str, text: &str, bounds: RangeInclusive<u64>) -> Result<u32, String> {
+    let number = parse_u64(text).filter(|number| bounds.contains(number));
+    let (low, high) = (bounds.start(), bounds.end());
+    number
+        .map(|number| number as u32)
+        .ok_or_else(|| format!("'{key}' is {low} to {high}, not '{text}'"))
 }
 
 /// `-smp`: what is left out follows from the rest, more cores rather than more sockets.

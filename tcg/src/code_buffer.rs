@@ -25,6 +25,8 @@ pub struct BlockInfo {
     /// Guest instructions.
     pub icount: u32,
     pub tb_index: u32,
+    /// Executions until the block is hot, for each thread.
+    pub exec_count: u32,
 }
 
 /// There is no room left: stop all vCPUs, forget all blocks, `reset`.
@@ -109,20 +111,16 @@ impl Drop for CodeBuffer {
 
 fn new_header(tci_code: usize, tci_len: usize, info: &BlockInfo) -> TbHeader {
     TbHeader {
-        wasm_code: AtomicUsize::new(0),
-        wasm_len: AtomicU32::new(0),
-        import_count: AtomicU32::new(0),
-        import_array: AtomicUsize::new(0),
         tci_code,
         tci_len: tci_len as u32,
         tb_index: info.tb_index,
         icount: info.icount,
         tb_flags: info.tb_flags,
-        exec_count: [const { AtomicU32::new(0) }; TB_THREADS_MAX as usize],
-        wasm_instance: [const { AtomicU32::new(0) }; TB_THREADS_MAX as usize],
-        cflags: AtomicU32::new(info.cflags),
-        pad: 0,
         pc: info.pc,
+        cflags: AtomicU32::new(info.cflags),
+        wasm_module: AtomicU32::new(0),
+        wasm_instance: [const { AtomicU32::new(0) }; TB_THREADS_MAX as usize],
+        exec_count: std::array::from_fn(|_| AtomicU32::new(info.exec_count)),
         jmp_target: [const { AtomicUsize::new(0) }; 2],
     }
 }

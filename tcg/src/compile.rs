@@ -42,6 +42,12 @@ pub struct Compiler {
 }
 
 impl Compiler {
+    /// Optimizes `function` in place, for any back end.
+    pub fn optimize(&mut self, function: &mut Function, helpers: &[HelperInfo]) {
+        self.optimizer.run(function, helpers);
+        self.liveness.run(function, helpers);
+    }
+
     /// Optimizes `function` in place (so that `-d op_opt` can print it) and generates bytecode.
     pub fn compile(
         &mut self,
@@ -49,8 +55,7 @@ impl Compiler {
         helpers: &[HelperInfo],
         options: &CompileOptions,
     ) -> Result<CompiledBlock, CompileError> {
-        self.optimizer.run(function, helpers);
-        self.liveness.run(function, helpers);
+        self.optimize(function, helpers);
         self.generator.generate(function, helpers, options)
     }
 }

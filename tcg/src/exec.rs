@@ -50,6 +50,12 @@ pub trait ExecEnv {
     /// translated already. Null leaves to the execution loop with [`Exit::Lookup`]. May fill the
     /// jump cache.
     fn lookup_tb(&mut self) -> *const TbHeader;
+
+    /// Whether blocks count their executions down (`TbHeader::exec_count`).
+    const COUNTS: bool;
+    /// A block whose count is 0 is to be run: runs what it has been compiled to, and returns the
+    /// block to interpret then, or why not.
+    fn enter_hot(&mut self, tb: *const TbHeader) -> Result<*const TbHeader, Exit>;
 }
 
 /// Why `exec` returned.
@@ -61,6 +67,8 @@ pub enum Exit {
     Main,
     /// `goto_ptr` found nothing; pc is up to date.
     Lookup,
+    /// `tb` is hot and has not been compiled. Nothing of it was run, and the pc global is stale.
+    Hot { tb: *const TbHeader },
     /// An exit was requested, or the instruction budget of `-icount` does not hold `tb`: nothing of
     /// `tb` was run, and the pc global is stale: take it from `tb`.
     Request { tb: *const TbHeader },

@@ -1,5 +1,6 @@
 //! Types of the IR: temps, labels, conditions, memory ops, helpers and the ops themselves.
 
+use crate::float::FloatHelper;
 use crate::for_each_op;
 
 /// What a temp holds.
@@ -200,6 +201,8 @@ pub struct HelperInfo {
     pub function: usize,
     pub nargs: u8,
     pub flags: HelperFlags,
+    /// What it computes, if that is floating point that may be done inline.
+    pub float: Option<FloatHelper>,
 }
 
 /// What a helper may do, as bits.

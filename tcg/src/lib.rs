@@ -9,6 +9,7 @@ pub mod compile;
 pub mod cpu_state;
 pub mod eval;
 pub mod exec;
+pub mod float;
 pub mod ir;
 pub mod liveness;
 pub mod ops;

@@ -16,6 +16,15 @@ pub type tb_atomic_u32 = AtomicU32;
 #[allow(non_camel_case_types, reason = "the C header's name")]
 pub type tb_atomic_usize = AtomicUsize;
 
+/// Offset in a header of a thread's `wasm_instance`, for `CpuState::tb_instance_offset`.
+pub const fn instance_offset(thread: usize) -> u32 {
+    (std::mem::offset_of!(TbHeader, wasm_instance) + thread * size_of::<u32>()) as u32
+}
+
+/// How far a thread's `exec_count` is behind its `wasm_instance`.
+pub const COUNT_BEHIND_INSTANCE: u32 = (std::mem::offset_of!(TbHeader, exec_count)
+    - std::mem::offset_of!(TbHeader, wasm_instance)) as u32;
+
 /// The offsets as a JavaScript module, made by the C compiler of the host that this is built for.
 pub const TB_HEADER_JS: &str = include_str!(concat!(env!("OUT_DIR"), "/tb-header.js"));
 
@@ -23,6 +32,13 @@ impl TbHeader {
     /// The block is out of use.
     pub fn is_invalid(&self) -> bool {
         self.cflags.load(Ordering::Acquire) & TB_CF_INVALID != 0
+    }
+
+    /// Makes the block hot after so many executions in any thread.
+    pub fn reset_counts(&self, count: u32) {
+        for left in &self.exec_count {
+            left.store(count, Ordering::Relaxed);
+        }
     }
 
     /// Links exit `slot` (0 or 1) to `target`; the caller keeps book of who jumps where.
@@ -45,8 +61,8 @@ macro_rules! offsets {
 
 /// Names and offsets as Rust has them, in order; the last is the size.
 const OFFSETS: &[(&str, usize)] = &offsets!(
-    wasm_code wasm_len import_count import_array tci_code tci_len tb_index icount tb_flags
-    exec_count wasm_instance cflags pad pc jmp_target
+    tci_code tci_len tb_index icount tb_flags pc cflags wasm_module wasm_instance exec_count
+    jmp_target
 );
 
 unsafe extern "C" {

@@ -10,19 +10,15 @@ pub const TB_CF_TWO_PAGES: u32 = 4;
 pub const TB_CF_ACCEL_SHIFT: u32 = 8;
 #[repr(C)]
 pub struct TbHeader {
-    pub wasm_code: tb_atomic_usize,
-    pub wasm_len: tb_atomic_u32,
-    pub import_count: tb_atomic_u32,
-    pub import_array: tb_atomic_usize,
     pub tci_code: usize,
     pub tci_len: u32,
     pub tb_index: u32,
     pub icount: u32,
     pub tb_flags: u32,
-    pub exec_count: [tb_atomic_u32; 9usize],
-    pub wasm_instance: [tb_atomic_u32; 9usize],
-    pub cflags: tb_atomic_u32,
-    pub pad: u32,
     pub pc: u64,
+    pub cflags: tb_atomic_u32,
+    pub wasm_module: tb_atomic_u32,
+    pub wasm_instance: [tb_atomic_u32; 9usize],
+    pub exec_count: [tb_atomic_u32; 9usize],
     pub jmp_target: [tb_atomic_usize; 2usize],
 }

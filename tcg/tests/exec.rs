@@ -254,6 +254,7 @@ fn exit_requests_stop_a_loop() {
         function: ask as *const () as usize,
         nargs: 0,
         flags: HelperFlags::NO_GLOBALS,
+        float: None,
     };
     let mut b = Builder::new(&globals());
     let none = tcg::builder::NO_TEMP;

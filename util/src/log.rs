@@ -49,6 +49,7 @@ items! {
     CpuReset "cpu_reset" "the CPU's registers at each reset";
     Unimp "unimp" "what the guest uses and the machine lacks";
     GuestErrors "guest_errors" "what the guest does wrong, without a rate limit";
+    Perf "perf" "at the end: the hottest guest code, found by sampling";
     NoChain "nochain" "do not chain translation blocks, so that \"exec\" and \"cpu\" see each";
 }
 

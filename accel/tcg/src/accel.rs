@@ -188,9 +188,24 @@ impl<G: GuestCpu> TcgAccel<G> {
         (0..self.vcpus().len()).filter_map(run).collect()
     }
 
+    /// Notes where the vCPUs are, soon. Not under `-icount`, where a request changes whose turn it
+    /// is.
+    pub fn sample(&self) {
+        if !self.machine.takes_turns() {
+            self.vcpus().iter().for_each(|vcpu| vcpu.ask_sample());
+        }
+    }
+
+    /// The hottest guest code of `TcgConfig::profile`, as text; `symbol` names an address.
+    pub fn profile(&self, symbol: &dyn Fn(u64) -> Option<String>) -> String {
+        self.machine.profile.report(symbol)
+    }
+
     /// The counters; their `Display` is the text of `info jit`.
     pub fn stats(&self) -> Stats {
         let mut stats = Stats::default();
+        stats.jit = self.machine.jit.as_ref().map(|jit| jit.stats());
+        stats.samples = self.machine.profile.samples();
         self.machine.tbs.stats(&mut stats);
         for cpu in self.for_each_cpu(|cpu| cpu.common().stats) {
             CpuStats::add(&mut stats.cpus, &cpu);

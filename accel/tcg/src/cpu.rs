@@ -58,6 +58,8 @@ pub struct VcpuShared {
     pub halted: AtomicBool,
     /// The CPU is in or about to enter generated code (see `exclusive.rs`).
     pub(crate) running: AtomicBool,
+    /// A sample is wanted (see `profile.rs`).
+    pub(crate) sample: AtomicBool,
     /// Work is queued for it (see `vcpus.rs`).
     pub(crate) work_pending: AtomicBool,
     /// RAM pages that now hold code: the vCPU must take away its right to store there unseen.
@@ -134,6 +136,8 @@ pub struct CpuCommon {
     /// By a hash of the RAM page: the page, and how often data in it was stored lately.
     pub(crate) mixed_pages: [(u32, u32); MIXED_PAGES],
     pub(crate) stats: CpuStats,
+    /// The last request was seen in WebAssembly.
+    pub(crate) asked_in_region: bool,
 }
 
 /// Pages with code and data that are watched at a time.
@@ -179,6 +183,7 @@ impl CpuCommon {
             icount_budget: 0,
             mixed_pages: [(u32::MAX, 0); MIXED_PAGES],
             stats: CpuStats::default(),
+            asked_in_region: false,
         }
     }
 

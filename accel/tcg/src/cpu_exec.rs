@@ -14,6 +14,7 @@ use std::sync::atomic::Ordering;
 use crate::cpu::{Alone, internal_exception};
 use crate::env::{self, Env};
 use crate::guest::GuestCpu;
+use crate::jit::{JitThread, NEVER};
 use crate::machine::Machine;
 use crate::tb_ref::{self, TbRef};
 use crate::translator::{self, CF_NO_CHAIN, Failure, Scratch, Start, count_flags};
@@ -33,13 +34,17 @@ pub(crate) enum Stop {
 pub(crate) struct Engine<'a, G> {
     machine: &'a Machine<G>,
     scratch: Scratch,
+    jit: Option<JitThread>,
 }
 
 impl<'a, G: GuestCpu> Engine<'a, G> {
-    pub(crate) fn new(machine: &'a Machine<G>) -> Self {
+    /// For thread number `thread` of those that run vCPUs.
+    pub(crate) fn new(machine: &'a Machine<G>, thread: usize) -> Self {
+        let jit = machine.jit.as_ref();
         Self {
             machine,
             scratch: Scratch::default(),
+            jit: jit.map(|jit| JitThread::new(jit.clone(), thread)),
         }
     }
 
@@ -104,8 +109,11 @@ impl<'a, G: GuestCpu> Engine<'a, G> {
     }
 
     /// The vCPU runs from here on, and knows of all changes to the cache.
-    fn enter(&self, cpu: &mut G) {
+    fn enter(&mut self, cpu: &mut G) {
         self.machine.exclusive.enter(&cpu.common().shared);
+        if let Some(jit) = &mut self.jit {
+            jit.enter(self.machine.tbs.flush_count());
+        }
         let common = cpu.common_mut();
         if common.shared.protect_pending.swap(false, Ordering::SeqCst) {
             let pages = std::mem::take(&mut *common.shared.protect.lock());
@@ -130,6 +138,7 @@ impl<'a, G: GuestCpu> Engine<'a, G> {
             next = match self.run(cpu, tb) {
                 Exit::Slot { tb, slot } => self.follow(cpu, tb as usize, slot),
                 Exit::Lookup => self.next_block(cpu, self.machine.cflags()),
+                Exit::Hot { tb } => self.heat(cpu, tb as usize),
                 Exit::Main => None,
                 Exit::Request { tb } => self.requested(cpu, tb as usize),
                 Exit::Exception { tb, position } => {
@@ -149,10 +158,12 @@ impl<'a, G: GuestCpu> Engine<'a, G> {
         if util::log::enabled(Item::Exec) || util::log::enabled(Item::Cpu) {
             log_block(cpu, tb);
         }
+        let thread = self.jit.as_ref().map(JitThread::thread);
         let exit = tb_ref::run(
             &mut Env {
                 cpu,
                 machine: self.machine,
+                thread,
             },
             tb,
         );
@@ -162,7 +173,7 @@ impl<'a, G: GuestCpu> Engine<'a, G> {
             Exit::Main => stats.exits_main += 1,
             Exit::Request { .. } => stats.exits_request += 1,
             Exit::Slot { .. } | Exit::Lookup => stats.exits_lookup += 1,
-            Exit::Exception { .. } | Exit::ExceptionAt { .. } => (),
+            Exit::Exception { .. } | Exit::ExceptionAt { .. } | Exit::Hot { .. } => (),
         }
         exit
     }
@@ -182,12 +193,27 @@ impl<'a, G: GuestCpu> Engine<'a, G> {
         Some(to)
     }
 
+    /// A block that is run often: it, or what is around it, is compiled.
+    fn heat(&mut self, cpu: &mut G, tb: usize) -> Option<TbRef> {
+        let tb = TbRef::from_address(tb)?;
+        match &mut self.jit {
+            Some(jit) => jit.heat(self.machine, cpu, tb),
+            None => tb.header().reset_counts(NEVER),
+        }
+        Some(tb)
+    }
+
     /// A block was not entered: somebody wants the vCPU, or its budget is too small for the block.
     fn requested(&mut self, cpu: &mut G, tb: usize) -> Option<TbRef> {
         let tb = TbRef::from_address(tb)?;
         let (pc, count) = (tb.header().pc, i64::from(tb.header().icount));
         cpu.set_pc(pc);
         let common = cpu.common_mut();
+        let in_region = std::mem::take(&mut common.asked_in_region);
+        if common.shared.sample.swap(false, Ordering::Relaxed) {
+            let bytes = self.machine.tbs.bytes_of(tb);
+            self.machine.profile.note(pc, bytes, in_region);
+        }
         let left = common.state.icount_left;
         if common.shared.exit_request.load(Ordering::Relaxed) != 0 || left <= 0 || left >= count {
             return None;
@@ -271,7 +297,7 @@ impl<'a, G: GuestCpu> Engine<'a, G> {
     }
 
     /// Stores to a RAM page are seen from here on, by whatever vCPU.
-    fn protect(&self, cpu: &mut G, page: u32) {
+    fn protect(&mut self, cpu: &mut G, page: u32) {
         self.leave(cpu);
         {
             let section = self.machine.exclusive.start();
@@ -282,12 +308,15 @@ impl<'a, G: GuestCpu> Engine<'a, G> {
     }
 
     /// Throws all blocks away.
-    fn flush(&self, cpu: &mut G) {
+    fn flush(&mut self, cpu: &mut G) {
         let seen = self.machine.tbs.flush_count();
         self.leave(cpu);
         {
             let section = self.machine.exclusive.start();
             self.machine.tbs.flush(seen, &section);
+            if let Some(jit) = &self.machine.jit {
+                jit.store.clear();
+            }
         }
         self.enter(cpu);
     }
@@ -319,7 +348,7 @@ impl<'a, G: GuestCpu> Engine<'a, G> {
             Exit::Request { tb } => {
                 self.requested(cpu, tb as usize);
             }
-            Exit::Slot { .. } | Exit::Lookup | Exit::Main => (),
+            Exit::Slot { .. } | Exit::Lookup | Exit::Main | Exit::Hot { .. } => (),
         }
         if section.is_none() {
             self.leave(cpu);

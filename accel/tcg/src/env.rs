@@ -1,21 +1,26 @@
 //! What generated code calls when its fast paths do not do.
 
 use tcg::cpu_state::CpuState;
-use tcg::exec::ExecEnv;
+use tcg::exec::{ExecEnv, Exit};
 use tcg::ir::{MemOpIdx, RmwOp};
+use tcg::wasm32::{LEAVE_MASK, Leave};
 use tcg::{Fault, TbHeader};
+
+use std::sync::atomic::Ordering;
 
 use crate::guest::{Access, GuestCpu};
 use crate::machine::Machine;
 use crate::tb_hash::Key;
 use crate::tb_ref::TbRef;
 use crate::tlb::PageRam;
-use crate::{atomic, ldst};
+use crate::{atomic, jit, ldst};
 
 /// A CPU in generated code.
 pub(crate) struct Env<'a, G> {
     pub(crate) cpu: &'a mut G,
     pub(crate) machine: &'a Machine<G>,
+    /// Number of this thread, if it has code compiled.
+    pub(crate) thread: Option<usize>,
 }
 
 impl<G: GuestCpu> ExecEnv for Env<'_, G> {
@@ -66,9 +71,55 @@ impl<G: GuestCpu> ExecEnv for Env<'_, G> {
 
     fn lookup_tb(&mut self) -> *const TbHeader {
         match find_known(self.machine, self.cpu) {
-            Some(tb) => tb.address() as *const TbHeader,
+            Some(tb) => tb.pointer(),
             None => std::ptr::null(),
         }
+    }
+
+    const COUNTS: bool = cfg!(target_os = "emscripten");
+
+    fn enter_hot(&mut self, tb: *const TbHeader) -> Result<*const TbHeader, Exit> {
+        let mut next = TbRef::from_address(tb as usize).ok_or(Exit::Lookup)?;
+        let Some(thread) = self.thread else {
+            return Err(Exit::Hot { tb });
+        };
+        loop {
+            let header = next.header();
+            let slot = header.wasm_instance[thread].load(Ordering::Relaxed);
+            if slot == 0 {
+                return match header.exec_count[thread].load(Ordering::Relaxed) {
+                    0 => Err(Exit::Hot { tb: next.pointer() }),
+                    _ => Ok(next.pointer()),
+                };
+            }
+            next = self.call(slot, next)?;
+        }
+    }
+}
+
+impl<G: GuestCpu> Env<'_, G> {
+    /// Runs a region; the block to go on with.
+    fn call(&mut self, slot: u32, tb: TbRef) -> Result<TbRef, Exit> {
+        self.cpu.common_mut().stats.region_calls += 1;
+        let left = jit::call(slot, self.cpu, tb);
+        let tb = (left & !LEAVE_MASK) as usize;
+        let block = tb as *const TbHeader;
+        let exit = match Leave::of(left) {
+            Leave::Next => return TbRef::from_address(tb).ok_or(Exit::Lookup),
+            Leave::Lookup => return find_known(self.machine, self.cpu).ok_or(Exit::Lookup),
+            Leave::Slot0 => Exit::Slot { tb: block, slot: 0 },
+            Leave::Slot1 => Exit::Slot { tb: block, slot: 1 },
+            Leave::Main => Exit::Main,
+            Leave::Request => {
+                self.cpu.common_mut().asked_in_region = true;
+                Exit::Request { tb: block }
+            }
+            Leave::Exception => Exit::ExceptionAt {
+                tb: block,
+                insn: self.cpu.common().state.fault_insn,
+            },
+        };
+        Err(exit)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use include::{PhysAddr, VirtAddr};
 use tcg::builder::{Builder, GlobalInfo};
+use tcg::float::FloatHelper;
 use tcg::ir::{HelperFlags, HelperInfo};
 
 use crate::cpu::CpuCommon;
@@ -21,6 +22,7 @@ pub struct Helper<C> {
     pub name: &'static str,
     pub function: HelperFn<C>,
     pub flags: HelperFlags,
+    pub float: Option<FloatHelper>,
 }
 
 macro_rules! helper_constructors {
@@ -33,7 +35,7 @@ macro_rules! helper_constructors {
                     function: extern "C" fn(&mut C $(, $arg)*) -> u64,
                     flags: HelperFlags,
                 ) -> Self {
-                    Self { name, function: HelperFn::$variant(function), flags }
+                    Self { name, function: HelperFn::$variant(function), flags, float: None }
                 }
             )*
         }
@@ -48,8 +50,14 @@ helper_constructors! {
 }
 
 impl<C> Helper<C> {
+    /// The row with a description of what it computes, for back ends to do it inline.
+    pub const fn with_float(mut self, float: FloatHelper) -> Self {
+        self.float = Some(float);
+        self
+    }
+
     /// The row as back ends see it.
-    pub(crate) fn info(&self) -> HelperInfo {
+    pub fn info(&self) -> HelperInfo {
         let (function, nargs) = match self.function {
             HelperFn::F0(f) => (f as usize, 0),
             HelperFn::F1(f) => (f as usize, 1),
@@ -62,6 +70,7 @@ impl<C> Helper<C> {
             function,
             nargs,
             flags: self.flags,
+            float: self.float,
         }
     }
 }

@@ -11,6 +11,8 @@ use crate::cpu::VcpuShared;
 use crate::exclusive::Exclusive;
 use crate::guest::GuestCpu;
 use crate::icount::{IcountClock, IcountHooks};
+use crate::jit::{Jit, JitConfig, NEVER};
+use crate::profile::Profile;
 use crate::tb_cache::TbCache;
 use crate::tb_ref;
 use crate::translator::{CF_NO_CHAIN, count_flags};
@@ -39,6 +41,10 @@ pub struct TcgConfig {
     /// Bytes for translated code; 0 is the default.
     pub tb_size: usize,
     pub one_insn_per_tb: bool,
+    /// Hot code becomes WebAssembly. Only where [`crate::has_wasm_engine`] says so.
+    pub jit: Option<JitConfig>,
+    /// Samples are kept by guest address, for [`crate::TcgAccel::profile`].
+    pub profile: bool,
     /// Makes it one thread for all vCPUs.
     pub icount: Option<IcountConfig>,
 }
@@ -67,6 +73,8 @@ pub(crate) struct Machine<G> {
     pub(crate) tbs: Arc<TbCache>,
     pub(crate) exclusive: Exclusive,
     pub(crate) helpers: Vec<HelperInfo>,
+    pub(crate) jit: Option<Arc<Jit>>,
+    pub(crate) profile: Profile,
     /// The temp and the slot of the guest's pc.
     pub(crate) pc_temp: Temp,
     pub(crate) pc_slot: u8,
@@ -101,6 +109,8 @@ impl<G: GuestCpu> Machine<G> {
             tbs,
             work: vcpus.iter().map(|_| Mutex::default()).collect(),
             exclusive: Exclusive::new(vcpus),
+            profile: Profile::new(config.profile),
+            jit: config.jit.map(|jit| Arc::new(Jit::new::<G>(jit))),
             helpers: G::helpers().iter().map(|row| row.info()).collect(),
             pc_temp: Temp(pc_temp as u16),
             pc_slot: G::globals()[pc_temp].slot,
@@ -125,6 +135,12 @@ impl<G: GuestCpu> Machine<G> {
             .as_ref()
             .map(|icount| icount.clock.clone());
         common.parallel = parallel;
+        let thread = if self.takes_turns() {
+            0
+        } else {
+            common.shared.index
+        };
+        common.state.tb_instance_offset = tcg::tb::instance_offset(thread);
         common.tlb_flush();
     }
 
@@ -140,6 +156,19 @@ impl<G: GuestCpu> Machine<G> {
     /// Blocks count their instructions: for `-icount`, or to know when a turn ends.
     pub(crate) fn counts(&self) -> bool {
         self.config.icount.is_some() || (self.takes_turns() && self.exclusive.vcpus().len() > 1)
+    }
+
+    /// How many threads run vCPUs.
+    pub(crate) fn threads(&self) -> usize {
+        match self.takes_turns() {
+            true => 1,
+            false => self.exclusive.vcpus().len(),
+        }
+    }
+
+    /// Executions after which a block is hot.
+    pub(crate) fn hot_count(&self) -> u32 {
+        self.config.jit.map_or(NEVER, |jit| jit.threshold)
     }
 
     /// Whether a vCPU's thread has something else to do than run it.

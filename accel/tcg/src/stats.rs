@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::profile::Samples;
+
 /// Counters of one vCPU.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CpuStats {
@@ -22,6 +24,8 @@ pub struct CpuStats {
     pub exits_main: u64,
     pub exits_request: u64,
     pub exits_lookup: u64,
+    /// Entries into WebAssembly from the interpreter.
+    pub region_calls: u64,
 }
 
 impl CpuStats {
@@ -37,6 +41,7 @@ impl CpuStats {
         self.exits_main += other.exits_main;
         self.exits_request += other.exits_request;
         self.exits_lookup += other.exits_lookup;
+        self.region_calls += other.region_calls;
     }
 }
 
@@ -45,12 +50,66 @@ impl CpuStats {
 pub(crate) struct Counter(AtomicU64);
 
 impl Counter {
-    pub(crate) fn bump(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
+    /// Adds one; returns what it was.
+    pub(crate) fn bump(&self) -> u64 {
+        self.add(1)
+    }
+
+    pub(crate) fn add(&self, count: u64) -> u64 {
+        self.0.fetch_add(count, Ordering::Relaxed)
+    }
+
+    pub(crate) fn sub(&self, count: u64) {
+        self.0.fetch_sub(count, Ordering::Relaxed);
     }
 
     pub(crate) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Counters of code that became WebAssembly.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct JitStats {
+    pub regions: u64,
+    /// Guest instructions in them.
+    pub region_insns: u64,
+    pub modules: u64,
+    /// Bytes of the modules.
+    pub bytes: u64,
+    /// Alive now, in all threads.
+    pub instances: u64,
+    pub instantiations: u64,
+    pub evictions: u64,
+    /// Modules that the engine did not take.
+    pub refused: u64,
+    /// Regions that were given up.
+    pub too_large: u64,
+    /// Regions whose code was overwritten or unmapped.
+    pub died: u64,
+    /// Time in the back end and in the engine (which compiles later, too).
+    pub compile_ns: u64,
+    pub instantiate_ns: u64,
+}
+
+impl fmt::Display for JitStats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "wasm regions        {}", self.regions)?;
+        writeln!(f, "  instructions      {}", self.region_insns)?;
+        writeln!(f, "  died              {}", self.died)?;
+        writeln!(f, "  given up          {}", self.too_large)?;
+        writeln!(f, "wasm modules        {}", self.modules)?;
+        writeln!(f, "  bytes             {}", self.bytes)?;
+        writeln!(f, "  refused           {}", self.refused)?;
+        writeln!(f, "wasm instances      {}", self.instances)?;
+        writeln!(f, "  made              {}", self.instantiations)?;
+        writeln!(f, "  evicted           {}", self.evictions)?;
+        writeln!(f, "compile time        {} ms", self.compile_ns / 1_000_000)?;
+        writeln!(
+            f,
+            "  instantiation     {} ms",
+            self.instantiate_ns / 1_000_000
+        )
     }
 }
 
@@ -66,6 +125,9 @@ pub struct Stats {
     pub blocks_invalidated: u64,
     pub links: u64,
     pub code_flushes: u64,
+    pub samples: Samples,
+    /// If hot code becomes WebAssembly.
+    pub jit: Option<JitStats>,
 }
 
 impl fmt::Display for Stats {
@@ -90,6 +152,14 @@ impl fmt::Display for Stats {
         writeln!(f, "loop exits          {}", self.cpus.exits)?;
         writeln!(f, "  changed state     {}", self.cpus.exits_main)?;
         writeln!(f, "  requests          {}", self.cpus.exits_request)?;
-        writeln!(f, "  lookups           {}", self.cpus.exits_lookup)
+        writeln!(f, "  lookups           {}", self.cpus.exits_lookup)?;
+        writeln!(f, "regions entered     {}", self.cpus.region_calls)?;
+        match &self.jit {
+            Some(jit) => {
+                self.samples.fmt(f)?;
+                jit.fmt(f)
+            }
+            None => Ok(()),
+        }
     }
 }

@@ -21,9 +21,11 @@ use tcg::{CodeBuffer, CompiledBlock};
 
 use crate::cpu::VcpuShared;
 use crate::exclusive::ExclusiveSection;
+use crate::jit::RegionCode;
 use crate::stats::{Counter, Stats};
 use crate::tb_hash::{BLOCKS_MAX, Key, NO_PAGE, TbHash};
 use crate::tb_ref::{self, TbRef};
+use crate::tlb::PageRam;
 
 const NO_BLOCK: u32 = u32::MAX;
 const PAGE_BYTES: u64 = 4096;
@@ -74,6 +76,10 @@ pub(crate) struct NewBlock {
     pub(crate) icount: u32,
     /// Of each instruction, how far behind the first, if anybody is going to ask.
     pub(crate) insn_offsets: Vec<u16>,
+    /// The first page.
+    pub(crate) ram: PageRam,
+    /// Executions after which it is hot, if its page is not one that often changes.
+    pub(crate) exec_count: u32,
 }
 
 /// What the cache knows of a block; number `i` is that of `TbHeader::tb_index` `i`.
@@ -87,6 +93,9 @@ struct Block {
     incoming: Vec<(u32, u8)>,
     /// Blocks that its exits are linked to.
     outgoing: [u32; 2],
+    ram: PageRam,
+    /// Regions that it is part of.
+    regions: Vec<Arc<RegionCode>>,
 }
 
 /// A RAM page that holds or held code.
@@ -140,6 +149,7 @@ pub struct TbCache {
     made: Counter,
     invalidated: Counter,
     links: Counter,
+    regions_died: Counter,
 }
 
 /// The page is not protected yet: see [`TbCache::mark`].
@@ -177,6 +187,7 @@ impl TbCache {
             made: Counter::default(),
             invalidated: Counter::default(),
             links: Counter::default(),
+            regions_died: Counter::default(),
         })
     }
 
@@ -303,10 +314,12 @@ impl TbCache {
         if index >= BLOCKS_MAX {
             return Err(InsertError::Full);
         }
+        // Code that is often overwritten is not worth much work.
+        let changes = versions[0].max(versions[1]);
         let tb = TbRef::new(
             inner
                 .buffer
-                .push(&new.compiled, &info(&new, index as u32))?,
+                .push(&new.compiled, &info(&new, index as u32, changes))?,
         );
         for range in new.ranges.iter().filter(|r| used(r)) {
             let record = inner.pages.entry(range.page).or_default();
@@ -405,6 +418,11 @@ impl TbCache {
         flags.fetch_or(TB_CF_INVALID, Ordering::SeqCst);
         self.hash.remove(index, &block.key);
         let ranges = block.ranges;
+        for region in std::mem::take(&mut inner.blocks[index as usize].regions) {
+            if region.die() {
+                self.regions_died.bump();
+            }
+        }
         inner.unlink(index);
         inner.valid_blocks -= 1;
         self.invalidated.bump();
@@ -463,6 +481,35 @@ impl TbCache {
         Some((pc, extra, done as u32))
     }
 
+    /// What a block was made from, if it is still valid.
+    pub(crate) fn origin(&self, tb: TbRef) -> Option<(Key, PageRam)> {
+        let inner = self.inner.lock();
+        let block = inner.blocks.get(tb.header().tb_index as usize)?;
+        (!tb.header().is_invalid()).then_some((block.key, block.ram))
+    }
+
+    /// Bytes of guest code of a block.
+    pub(crate) fn bytes_of(&self, tb: TbRef) -> u64 {
+        let inner = self.inner.lock();
+        let block = inner.blocks.get(tb.header().tb_index as usize);
+        let length = |range: &CodeRange| u64::from(range.end - range.start);
+        block.map_or(0, |block| block.ranges.iter().map(length).sum())
+    }
+
+    /// The region dies with any of these blocks; at once, if one is gone already.
+    pub(crate) fn add_region(&self, region: &Arc<RegionCode>, members: &[TbRef]) {
+        let mut inner = self.inner.lock();
+        if members.iter().any(|tb| tb.header().is_invalid()) {
+            region.die();
+            return;
+        }
+        for tb in members {
+            let regions = &mut inner.blocks[tb.header().tb_index as usize].regions;
+            regions.retain(|region| region.is_valid());
+            regions.push(region.clone());
+        }
+    }
+
     /// The words of the `insn_start` of a block's instruction by its number, and the number.
     pub(crate) fn nth_insn(&self, tb: TbRef, insn: u32) -> Option<(u64, u64, u32)> {
         let inner = self.inner.lock();
@@ -480,11 +527,18 @@ impl TbCache {
         stats.blocks_made = self.made.get();
         stats.blocks_invalidated = self.invalidated.get();
         stats.links = self.links.get();
+        if let Some(jit) = &mut stats.jit {
+            jit.died = self.regions_died.get();
+        }
         stats.code_flushes = self.flush_count().into();
     }
 }
 
-fn info(new: &NewBlock, tb_index: u32) -> BlockInfo {
+/// So many changes of a page double the executions that make its blocks hot.
+const CHANGES_PER_DOUBLING: u64 = 16;
+
+fn info(new: &NewBlock, tb_index: u32, changes: u64) -> BlockInfo {
+    let doublings = (changes / CHANGES_PER_DOUBLING).min(16) as u32;
     let two_pages = if new.ranges[1].page == NO_PAGE {
         0
     } else {
@@ -496,6 +550,7 @@ fn info(new: &NewBlock, tb_index: u32) -> BlockInfo {
         cflags: new.key.cflags | two_pages,
         icount: new.icount,
         tb_index,
+        exec_count: new.exec_count.saturating_mul(1 << doublings),
     }
 }
 
@@ -510,6 +565,8 @@ impl Inner {
             insn_offsets: new.insn_offsets,
             incoming: Vec::new(),
             outgoing: [NO_BLOCK; 2],
+            ram: new.ram,
+            regions: Vec::new(),
         });
     }
 

@@ -23,6 +23,9 @@ pub(crate) struct TbRef(NonNull<TbHeader>);
 // SAFETY: what changes in a header is atomic; see the module's text for its life.
 unsafe impl Send for TbRef {}
 
+// SAFETY: as above.
+unsafe impl Sync for TbRef {}
+
 // SAFETY: `CpuState::exit_request` points into `CpuCommon::shared`, an `Arc` that is never
 // replaced, so that the CPU may move to its thread; all else in it is `Send`.
 unsafe impl Send for CpuCommon {}
@@ -40,6 +43,10 @@ impl TbRef {
 
     pub(crate) fn address(self) -> usize {
         self.0.as_ptr() as usize
+    }
+
+    pub(crate) fn pointer(self) -> *const TbHeader {
+        self.0.as_ptr()
     }
 
     pub(crate) fn header(&self) -> &TbHeader {

@@ -12,6 +12,7 @@ use tcg::{CompileOptions, CompiledBlock, Compiler};
 use util::log::Item;
 
 use crate::guest::{Access, GuestCpu, TranslateContext, TranslateEnd};
+use crate::jit::NEVER;
 use crate::ldst;
 use crate::machine::Machine;
 use crate::tb_cache::{CodeRange, InsertError, NewBlock};
@@ -138,6 +139,12 @@ pub(crate) fn generate<G: GuestCpu>(
             } else {
                 Vec::new()
             },
+            ram: start.ram,
+            exec_count: if start.key.cflags & CF_NO_CHAIN == 0 {
+                machine.hot_count()
+            } else {
+                NEVER
+            },
         };
         match machine.tbs.insert(new, begun.versions()) {
             Ok(tb) => return Ok(tb),
@@ -181,7 +188,8 @@ fn translate<G: GuestCpu>(
     };
     loop {
         let builder = scratch.builder::<G>();
-        let mut draft = draft(machine, builder, cpu, start, most, begun)?;
+        let mut second = |cpu: &mut G, border| second_page(cpu, start, border, begun);
+        let mut draft = draft(machine, builder, cpu, start, most, &mut second)?;
         let count = draft.offsets.len() as u32;
         let options = CompileOptions {
             pc_slot: machine.pc_slot,
@@ -213,6 +221,45 @@ fn translate<G: GuestCpu>(
     }
 }
 
+/// The page that the first instruction reaches into, as a page that is being translated.
+fn second_page<G: GuestCpu>(
+    cpu: &mut G,
+    start: &Start,
+    border: u64,
+    begun: &mut Begun<'_, G>,
+) -> Result<PageRam, Failure> {
+    let ram = fetch_page(cpu, border, start.mmu_idx)?.1;
+    if begun.pages[1].is_none() {
+        begun.begin(1, ram.index)?;
+    }
+    Ok(ram)
+}
+
+/// The optimized IR of a block that is in the cache, made anew from the guest's code; `None` if
+/// that is not in the TLB any more. The caller makes sure that the block is still valid then.
+pub(crate) fn again<G: GuestCpu>(
+    machine: &Machine<G>,
+    compiler: &mut Compiler,
+    cpu: &mut G,
+    start: &Start,
+    insns: u32,
+) -> Option<Function> {
+    let mut second = |cpu: &mut G, border| {
+        let page = cpu
+            .common_mut()
+            .tlb_lookup(border, Access::Fetch, start.mmu_idx);
+        page.and_then(|page| page.ram).ok_or(Failure::Fault)
+    };
+    let builder = Builder::new(G::globals());
+    let mut draft = draft(machine, builder, cpu, start, insns, &mut second).ok()?;
+    let function = &mut draft.builder.function;
+    compiler.optimize(function, &machine.helpers);
+    Some(std::mem::take(function))
+}
+
+/// How to get at the page that the first instruction reaches into, by its address.
+type SecondPage<'a, G> = &'a mut dyn FnMut(&mut G, u64) -> Result<PageRam, Failure>;
+
 /// One pass of the guest's translator.
 fn draft<G: GuestCpu>(
     machine: &Machine<G>,
@@ -220,7 +267,7 @@ fn draft<G: GuestCpu>(
     cpu: &mut G,
     start: &Start,
     most: u32,
-    begun: &mut Begun<'_, G>,
+    second: SecondPage<'_, G>,
 ) -> Result<Draft, Failure> {
     let first = start.key.pc;
     let mut draft = Draft {
@@ -233,8 +280,9 @@ fn draft<G: GuestCpu>(
     let mut text = String::new();
     loop {
         let pc = first.wrapping_add(draft.bytes.into());
-        let Some((insn, length)) = fetch(cpu, start, pc, &mut draft, begun)? else {
-            finish(machine, &mut draft, first, pc);
+        let Some((insn, length)) = fetch(cpu, start, pc, &mut draft, second)? else {
+            // What follows lies on two pages, and no exit is linked to such a block.
+            finish(machine, &mut draft, pc, false);
             break;
         };
         if log {
@@ -265,7 +313,7 @@ fn draft<G: GuestCpu>(
             TranslateEnd::NoReturn => break,
             TranslateEnd::Next if !full => (),
             TranslateEnd::Next | TranslateEnd::TooMany => {
-                finish(machine, &mut draft, first, next);
+                finish(machine, &mut draft, next, may_chain(first, next));
                 break;
             }
         }
@@ -285,7 +333,7 @@ fn fetch<G: GuestCpu>(
     start: &Start,
     pc: u64,
     draft: &mut Draft,
-    begun: &mut Begun<'_, G>,
+    second: SecondPage<'_, G>,
 ) -> Result<Option<(u64, usize)>, Failure> {
     let (mut bytes, here) = start.ram.host.fetch(pc);
     let fits = |length: &usize| *length <= here;
@@ -296,10 +344,7 @@ fn fetch<G: GuestCpu>(
         return Ok(None);
     }
     let border = (pc & PAGE_MASK).wrapping_add(!PAGE_MASK + 1);
-    let ram = fetch_page(cpu, border, start.mmu_idx)?.1;
-    if begun.pages[1].is_none() {
-        begun.begin(1, ram.index)?;
-    }
+    let ram = second(cpu, border)?;
     let (more, _) = ram.host.fetch(border);
     bytes[here..].copy_from_slice(&more[..8 - here]);
     let length = G::insn_length(&bytes).unwrap_or(8).min(8);
@@ -333,10 +378,9 @@ fn may_chain(pc_first: u64, dest: u64) -> bool {
     (pc_first ^ dest) & PAGE_MASK == 0
 }
 
-/// Ends a block that goes on at `next`.
-fn finish<G>(machine: &Machine<G>, draft: &mut Draft, first: u64, next: u64) {
+/// Ends a block that goes on at `next`, by a link if that may be.
+fn finish<G>(machine: &Machine<G>, draft: &mut Draft, next: u64, chain: bool) {
     let builder = &mut draft.builder;
-    let chain = may_chain(first, next);
     if chain {
         builder.goto_tb(Type::I64, 0);
     }

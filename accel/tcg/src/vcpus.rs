@@ -29,7 +29,8 @@ impl<G: GuestCpu> Thread<G> {
     /// The thread's body; gives the vCPUs back when the machine quits.
     pub(crate) fn run(mut self) -> Vec<Box<G>> {
         let machine = self.machine.clone();
-        let mut engine = Engine::new(&machine);
+        let first = self.cpus[0].common().shared.index;
+        let mut engine = Engine::new(&machine, first);
         while self.wait() {
             match &machine.config.icount {
                 Some(icount) => self.turns_by_clock(&mut engine, icount),

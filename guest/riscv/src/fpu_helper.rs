@@ -5,12 +5,25 @@
 //! rounding mode. An operand narrower than 64 bits that is not boxed in ones is the canonical NaN.
 
 use fpu::{Flags, RoundingMode, Status};
+use tcg::float::FloatRules;
 
 use crate::cpu::{RiscvCpu, slot};
 
 /// Bits of a fused multiply-add's control argument, above the rounding mode.
 pub const NEG_PRODUCT: u64 = 8;
 pub const NEG_ADDEND: u64 = 16;
+
+/// What inline code has to know of the helpers.
+pub static RULES: FloatRules = FloatRules {
+    flags_slot: slot::FFLAGS as u8,
+    inexact: Flags::INEXACT.bits(),
+    nearest_even: RoundingMode::NearestEven as u64,
+    toward_zero: RoundingMode::TowardZero as u64,
+    down: RoundingMode::Down as u64,
+    up: RoundingMode::Up as u64,
+    negate_product: NEG_PRODUCT,
+    negate_addend: NEG_ADDEND,
+};
 
 /// How a format lies in an f register.
 trait Format {

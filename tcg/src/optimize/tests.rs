@@ -23,6 +23,7 @@ fn helpers() -> [HelperInfo; 2] {
         function: 0,
         nargs: 1,
         flags,
+        float: None,
     };
     [
         row("pure", HelperFlags::PURE),

@@ -16,7 +16,7 @@ use super::memory;
 use crate::cpu_state::{CpuState, JumpCacheEntry, NO_EXCEPTION, PAGE_MASK, SLOT_ZERO};
 use crate::exec::{ExecEnv, Exit, Fault};
 use crate::ir::{MemOp, MemOpIdx, RmwOp};
-use crate::tb::TbHeader;
+use crate::tb::{COUNT_BEHIND_INSTANCE, TbHeader};
 
 /// The interpreter's registers.
 struct Machine<'e, E: ExecEnv> {
@@ -25,6 +25,8 @@ struct Machine<'e, E: ExecEnv> {
     ip: *const u64,
     tb: *const TbHeader,
     exit_request: *const AtomicU32,
+    /// Offset in a header of this thread's `exec_count`.
+    counter: usize,
 }
 
 macro_rules! exit_if {
@@ -86,9 +88,7 @@ macro_rules! define_exec {
             // the state; the code generator makes branches to instructions of the same block only.
             unsafe {
                 let mut m = Machine::new(env, tb);
-                if m.exit_requested() {
-                    return Exit::Request { tb };
-                }
+                exit_if!(m.enter(tb));
                 loop {
                     let w = m.fetch();
                     match transmute::<u8, Opcode>(w.op()) {
@@ -168,6 +168,7 @@ impl<'e, E: ExecEnv> Machine<'e, E> {
                 ip: tb.add(1).cast(),
                 tb,
                 exit_request: (*state).exit_request,
+                counter: ((*state).tb_instance_offset + COUNT_BEHIND_INSTANCE) as usize,
             }
         }
     }
@@ -310,9 +311,9 @@ impl<'e, E: ExecEnv> Machine<'e, E> {
         }
     }
 
-    /// Goes to the block linked at exit `slot`: `None` if there is none, true if it may not start.
+    /// Goes to the block linked at exit `slot`: `None` if there is none, else what `enter` says.
     #[inline(always)]
-    unsafe fn follow(&mut self, slot: usize) -> Option<bool> {
+    unsafe fn follow(&mut self, slot: usize) -> Option<Option<Exit>> {
         // SAFETY: the current block is valid, and what it is linked to. Plain load: see above; the
         // target's bytecode was written before the link, and is reached through it.
         unsafe {
@@ -324,32 +325,59 @@ impl<'e, E: ExecEnv> Machine<'e, E> {
             if target.is_null() {
                 return None;
             }
-            self.enter(target);
-            Some(self.exit_requested())
+            Some(self.enter(target))
         }
     }
 
+    /// Starts a block, unless somebody wants the vCPU or the block is hot.
     #[inline(always)]
-    unsafe fn enter(&mut self, tb: *const TbHeader) {
+    unsafe fn enter(&mut self, tb: *const TbHeader) -> Option<Exit> {
         self.tb = tb;
         self.ip = tb.wrapping_add(1).cast();
+        // SAFETY: `tb` is a valid block, in whose header the counter lies; it is this thread's own.
+        unsafe {
+            if self.exit_requested() {
+                return Some(Exit::Request { tb });
+            }
+            if E::COUNTS {
+                let count = tb.cast::<u8>().add(self.counter).cast::<u32>().cast_mut();
+                let left = ptr::read_volatile(count);
+                if left == 0 {
+                    return self.enter_hot(tb);
+                }
+                ptr::write_volatile(count, left - 1);
+            }
+        }
+        None
+    }
+
+    /// A hot block: runs what it has been compiled to, and goes on with the block after that.
+    #[inline(always)]
+    unsafe fn enter_hot(&mut self, tb: *const TbHeader) -> Option<Exit> {
+        match hot(self.env, tb) {
+            Ok(tb) => {
+                self.tb = tb;
+                self.ip = tb.wrapping_add(1).cast();
+                None
+            }
+            Err(exit) => Some(exit),
+        }
     }
 
     #[inline(always)]
     unsafe fn chain(&mut self, w: Insn, f: impl Fn(u64, u64) -> bool) -> Option<Exit> {
         // SAFETY: slots, exits.
-        let requested = unsafe {
+        unsafe {
             if f(self.get(w.a()), self.get(w.b())) {
                 let followed = self.follow((w.d() & 1) as usize);
                 if followed.is_none() {
                     self.jump(w.imm());
                 }
-                followed
+                followed.flatten()
             } else {
-                self.follow((!w.d() & 1) as usize)
+                self.follow((!w.d() & 1) as usize).flatten()
             }
-        };
-        (requested == Some(true)).then_some(Exit::Request { tb: self.tb })
+        }
     }
 
     #[inline(always)]
@@ -701,10 +729,7 @@ impl<E: ExecEnv> Machine<'_, E> {
     #[inline(always)]
     unsafe fn goto_tb(&mut self, w: Insn) -> Option<Exit> {
         // SAFETY: exits.
-        match unsafe { self.follow((w.d() & 1) as usize) } {
-            Some(true) => Some(Exit::Request { tb: self.tb }),
-            _ => None,
-        }
+        unsafe { self.follow((w.d() & 1) as usize).flatten() }
     }
 
     /// To the block for `pc`, which is in the pc global too.
@@ -722,9 +747,7 @@ impl<E: ExecEnv> Machine<'_, E> {
             if target.is_null() {
                 return Some(Exit::Lookup);
             }
-            self.enter(target);
-            self.exit_requested()
-                .then_some(Exit::Request { tb: self.tb })
+            self.enter(target)
         }
     }
 
@@ -777,4 +800,10 @@ impl<E: ExecEnv> Machine<'_, E> {
 #[inline(never)]
 fn lookup_slow<E: ExecEnv>(env: &mut E) -> *const TbHeader {
     env.lookup_tb()
+}
+
+#[cold]
+#[inline(never)]
+fn hot<E: ExecEnv>(env: &mut E, tb: *const TbHeader) -> Result<*const TbHeader, Exit> {
+    env.enter_hot(tb)
 }

@@ -11,8 +11,17 @@
 //! function pointer, with the signature of a helper: `(cpu: i32, i64 × nargs) -> i64`.
 
 pub mod body;
+mod flow;
+pub mod float;
+pub mod groups;
 pub mod imports;
+mod memory;
+pub mod module;
 pub mod ops;
+mod region;
+pub mod structure;
+
+pub use module::{Module, ModuleBuilder};
 
 use crate::builder::Function;
 use crate::ir::HelperInfo;
@@ -37,6 +46,24 @@ pub enum Leave {
     Request = 5,
     /// An exception is pending, raised by instruction `CpuState::fault_insn` of the block.
     Exception = 6,
+}
+
+impl Leave {
+    /// What a function's result says.
+    pub fn of(result: u32) -> Self {
+        const ALL: [Leave; 7] = [
+            Leave::Next,
+            Leave::Slot0,
+            Leave::Slot1,
+            Leave::Main,
+            Leave::Lookup,
+            Leave::Request,
+            Leave::Exception,
+        ];
+        ALL.get((result & LEAVE_MASK) as usize)
+            .copied()
+            .unwrap_or(Leave::Main)
+    }
 }
 
 /// The bits of a function's result that hold a [`Leave`].

@@ -2,6 +2,10 @@
 #![allow(unsafe_code, reason = "runs generated code")]
 #![allow(dead_code, reason = "not every test uses everything")]
 
+pub mod maker;
+pub mod outcome;
+pub mod plain;
+
 use std::sync::atomic::AtomicU32;
 
 use tcg::builder::GlobalInfo;
@@ -92,6 +96,7 @@ pub fn helpers() -> Vec<HelperInfo> {
         function,
         nargs,
         flags,
+        float: None,
     };
     vec![
         row(
@@ -344,6 +349,12 @@ impl ExecEnv for Env {
     fn lookup_tb(&mut self) -> *const TbHeader {
         self.lookups += 1;
         self.lookup
+    }
+
+    const COUNTS: bool = false;
+
+    fn enter_hot(&mut self, _: *const TbHeader) -> Result<*const TbHeader, tcg::Exit> {
+        unreachable!("nothing counts")
     }
 }
 

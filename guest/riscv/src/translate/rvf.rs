@@ -96,10 +96,10 @@ impl Translator<'_, '_> {
     }
 
     /// The rounding mode that `rm` means; `None` if it is reserved.
-    pub(super) fn rounding(&mut self, rm: i32) -> Option<Temp> {
+    pub(super) fn rounding(&self, rm: i32) -> Option<u64> {
         let dynamic = u64::from(self.context.tb_flags >> tb_flags::FRM_SHIFT & 7);
         let mode = if rm == 7 { dynamic } else { rm as u64 };
-        (mode <= 4).then(|| self.constant(mode))
+        (mode <= 4).then_some(mode)
     }
 
     /// An f register changes: mstatus.FS becomes Dirty, once in a block.
@@ -244,8 +244,7 @@ impl Translator<'_, '_> {
             Some(mode) if self.fp_on() => mode,
             _ => return false,
         };
-        let signs = self.constant(signs);
-        let control = self.op2(Builder::or, mode, signs);
+        let control = self.constant(mode | signs);
         let (x, y, z, d) = (self.f(a.rs1), self.f(a.rs2), self.f(a.rs3), self.f(a.rd));
         self.call(helper, d, &[control, x, y, z]);
         self.mark_dirty();
@@ -258,6 +257,7 @@ impl Translator<'_, '_> {
             Some(mode) if self.fp_on() => mode,
             _ => return false,
         };
+        let mode = self.constant(mode);
         let args = [&[mode], operands].concat();
         self.call_accruing(helper, d, &args);
         true

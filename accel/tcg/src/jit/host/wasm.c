@@ -1,0 +1,68 @@
+/*
+ * WebAssembly modules made at run time, for the thread that calls. Each emscripten thread has a
+ * function table of its own; all have the memory. EM_JS functions need a C function that calls them.
+ */
+#include <emscripten.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A module with one function, `return_call 0`. */
+EM_JS(int, tinamou_js_tail_calls, (void), {
+    const module = [0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, 0, 10, 6, 1, 4, 0, 18, 0, 11];
+    return WebAssembly.validate(new Uint8Array(module)) ? 1 : 0;
+})
+
+EM_JS(int, tinamou_js_grow_table, (int count), {
+    try {
+        return wasmTable.grow(count);
+    } catch (error) {
+        return -1;
+    }
+})
+
+EM_JS(int, tinamou_js_instantiate,
+      (uintptr_t bytes, int length, uintptr_t functions, int functionCount, uintptr_t slots, int slotCount), {
+    try {
+        const imports = { m: wasmMemory, t: wasmTable };
+        for (let i = 0; i < functionCount; i++) {
+            const pointer = HEAPU32[(functions >>> 2) + i];
+            imports[pointer] = wasmTable.get(pointer);
+        }
+        /* The constructor refuses shared memory. */
+        const code = HEAPU8.slice(bytes >>> 0, (bytes >>> 0) + length);
+        const instance = new WebAssembly.Instance(new WebAssembly.Module(code), { e: imports });
+        for (let i = 0; i < slotCount; i++) {
+            wasmTable.set(HEAPU32[(slots >>> 2) + i], instance.exports[i]);
+        }
+        return 1;
+    } catch (error) {
+        if (globalThis.process?.env.TINAMOU_JIT_DEBUG) console.error(error);
+        return 0;
+    }
+})
+
+EM_JS(void, tinamou_js_clear_slot, (int slot), {
+    wasmTable.set(slot, null);
+})
+
+int tinamou_wasm_tail_calls(void)
+{
+    return tinamou_js_tail_calls();
+}
+
+int tinamou_wasm_grow_table(uint32_t count)
+{
+    return tinamou_js_grow_table((int)count);
+}
+
+int tinamou_wasm_instantiate(const uint8_t *bytes, size_t length, const uintptr_t *functions,
+                             size_t function_count, const uint32_t *slots, size_t slot_count)
+{
+    return tinamou_js_instantiate((uintptr_t)bytes, (int)length, (uintptr_t)functions,
+                                  (int)function_count, (uintptr_t)slots, (int)slot_count);
+}
+
+void tinamou_wasm_clear_slot(uint32_t slot)
+{
+    tinamou_js_clear_slot((int)slot);
+}

@@ -1,0 +1,716 @@
+//! The function of a region.
+//!
+//! It looks at exit requests, loads the guest registers that are live, and goes to the block asked
+//! for. Loops count a budget down and leave through the function table when it is used up: the
+//! engine, which replaces no code on the stack, gets a call at which it can enter better code, and
+//! requests are looked at again.
+
+use std::collections::HashMap;
+use std::mem::offset_of;
+
+use wasm_encoder::{BlockType, BranchHint, ValType};
+
+use super::body::{Body, CPU, Frame, Local, TB};
+use super::flow::{BasicBlock, End, Flow, Slots, effects, slots_of, step_dirty};
+use super::groups::Groups;
+use super::imports::{FUNCTION_TYPE, Imports};
+use super::ops::{self, Context, FaultExit, Locals, at, value_type};
+use super::structure::{Event, Structure, structure};
+use super::{Leave, Options, Region, RegionBlock, RegionError};
+use crate::cpu_state::{CpuState, JUMP_CACHE_BITS, JUMP_CACHE_ENTRIES, JumpCacheEntry};
+use crate::ir::*;
+use crate::tb::TbHeader;
+
+/// Rounds of loops before the function is left once.
+const LOOP_BUDGET: u32 = 4000;
+/// A body that is larger is given up: engines take too long over it.
+const BODY_BYTES_MAX: usize = 128 << 10;
+/// The root of the control-flow graph, which chooses the entry; basic blocks follow it.
+const ROOT: usize = 0;
+
+/// Makes the body of a region's function.
+pub fn emit(
+    region: &Region<'_>,
+    options: &Options<'_>,
+    imports: &mut Imports,
+) -> Result<(Vec<u8>, Vec<BranchHint>), RegionError> {
+    let flow = Flow::new(region, options);
+    let reachable = flow.reachable(region);
+    let (nodes, graph) = graph(region, &flow, &reachable);
+    let structure = structure(&graph);
+    let mut emitter = Emitter::new(region, options, imports, &flow);
+    emitter.nodes = nodes;
+    emitter.function(&structure, &graph)
+}
+
+/// The nodes' basic blocks (the root has none), and the graph that they are.
+fn graph(region: &Region<'_>, flow: &Flow, reachable: &[bool]) -> (Vec<usize>, Vec<Vec<usize>>) {
+    let nodes: Vec<usize> = (0..flow.blocks.len()).filter(|&b| reachable[b]).collect();
+    let mut node_of = vec![ROOT; flow.blocks.len()];
+    for (node, &block) in nodes.iter().enumerate() {
+        node_of[block] = node + 1;
+    }
+    let mut graph = vec![
+        region
+            .entries
+            .iter()
+            .map(|&e| node_of[flow.starts[e]])
+            .collect(),
+    ];
+    for &block in &nodes {
+        let successors = flow.blocks[block].end.successors().into_iter();
+        let mut to: Vec<usize> = successors.map(|to| node_of[to]).collect();
+        let mut seen = Vec::new();
+        to.retain(|node| {
+            !seen.contains(node) && {
+                seen.push(*node);
+                true
+            }
+        });
+        graph.push(to);
+    }
+    (nodes, graph)
+}
+
+/// Locals that all blocks share.
+struct Pool {
+    globals: HashMap<u8, (Local, Type)>,
+    /// By type (I32, I64): the locals that blocks use for their temps.
+    temps: [Vec<Local>; 2],
+    scratch: [Vec<Local>; 2],
+}
+
+/// The locals of one block: [`Pool`] and which temp is where.
+struct BlockLocals<'a> {
+    pool: &'a mut Pool,
+    places: &'a mut Places,
+    temps: &'a [crate::builder::TempInfo],
+}
+
+/// Where the temps of a block are.
+#[derive(Default)]
+struct Places {
+    local: HashMap<Temp, Local>,
+    used: [usize; 2],
+}
+
+fn nth(locals: &mut Vec<Local>, body: &mut Body, ty: Type, index: usize) -> Local {
+    while locals.len() <= index {
+        locals.push(body.new_local(value_type(ty)));
+    }
+    locals[index]
+}
+
+impl Locals for BlockLocals<'_> {
+    fn local(&mut self, body: &mut Body, temp: Temp) -> Local {
+        let info = self.temps[usize::from(temp.0)];
+        if let TempKind::Global { slot } = info.kind {
+            return self.pool.globals[&slot].0;
+        }
+        if let Some(&local) = self.places.local.get(&temp) {
+            return local;
+        }
+        let kind = info.ty as usize;
+        let index = self.places.used[kind];
+        self.places.used[kind] += 1;
+        let local = nth(&mut self.pool.temps[kind], body, info.ty, index);
+        self.places.local.insert(temp, local);
+        local
+    }
+
+    fn scratch32(&mut self, body: &mut Body, index: usize) -> Local {
+        nth(&mut self.pool.scratch[0], body, Type::I32, index)
+    }
+
+    fn scratch64(&mut self, body: &mut Body, index: usize) -> Local {
+        nth(&mut self.pool.scratch[1], body, Type::I64, index)
+    }
+}
+
+/// Locals of the function's own.
+struct Own {
+    /// Rounds that loops may still make.
+    budget: Local,
+    /// What a fault leaves with.
+    leave: Local,
+    insn: Local,
+    /// A header's address, for a moment.
+    header: Local,
+    /// An index or an address, for a moment.
+    index: Local,
+    /// Where a dispatch node goes.
+    label: Local,
+}
+
+/// An open loop or block, and the node that a branch to it leads to.
+struct Open {
+    node: usize,
+    frame: Frame,
+    is_block: bool,
+}
+
+struct Emitter<'a> {
+    region: &'a Region<'a>,
+    options: &'a Options<'a>,
+    imports: &'a mut Imports,
+    flow: &'a Flow,
+    body: Body,
+    pool: Pool,
+    own: Own,
+    /// By block of the region.
+    places: Vec<Places>,
+    groups: Vec<Groups>,
+    /// By node but the root: its basic block.
+    nodes: Vec<usize>,
+    /// Landing places of faults, by set.
+    faults: Vec<Frame>,
+    open: Vec<Open>,
+}
+
+impl<'a> Emitter<'a> {
+    fn new(
+        region: &'a Region<'a>,
+        options: &'a Options<'a>,
+        imports: &'a mut Imports,
+        flow: &'a Flow,
+    ) -> Self {
+        let mut body = Body::default();
+        let mut new = || body.new_local(ValType::I32);
+        let own = Own {
+            budget: new(),
+            leave: new(),
+            insn: new(),
+            header: new(),
+            index: new(),
+            label: new(),
+        };
+        let groups = |block: &super::RegionBlock<'_>| Groups::of(block.function, options.helpers);
+        Self {
+            places: region.blocks.iter().map(|_| Places::default()).collect(),
+            groups: region.blocks.iter().map(groups).collect(),
+            pool: Pool {
+                globals: HashMap::new(),
+                temps: Default::default(),
+                scratch: Default::default(),
+            },
+            region,
+            options,
+            imports,
+            flow,
+            body,
+            own,
+            nodes: Vec::new(),
+            faults: Vec::new(),
+            open: Vec::new(),
+        }
+    }
+
+    fn function(
+        mut self,
+        structure: &Structure,
+        graph: &[Vec<usize>],
+    ) -> Result<(Vec<u8>, Vec<BranchHint>), RegionError> {
+        self.make_globals();
+        self.prologue();
+        let sets = self.flow.fault_sets.len();
+        // The first set's block is the innermost.
+        let mut frames: Vec<Frame> = (0..sets)
+            .map(|_| self.body.open_block(BlockType::Empty))
+            .collect();
+        frames.reverse();
+        self.faults = frames;
+        for (number, &event) in structure.events.iter().enumerate() {
+            match event {
+                Event::Loop(node) => {
+                    let frame = self.body.open_loop(BlockType::Empty);
+                    self.open.push(Open {
+                        node,
+                        frame,
+                        is_block: false,
+                    });
+                }
+                Event::Block(node) => {
+                    let frame = self.body.open_block(BlockType::Empty);
+                    self.open.push(Open {
+                        node,
+                        frame,
+                        is_block: true,
+                    });
+                }
+                Event::Close => {
+                    self.body.close();
+                    self.open.pop();
+                }
+                Event::Code(node) => {
+                    let next = self.falls_to(&structure.events[number + 1..]);
+                    self.node(structure, graph, node, next);
+                }
+            }
+            if self.body.len() > BODY_BYTES_MAX {
+                return Err(RegionError::TooLarge);
+            }
+        }
+        self.body.sink().unreachable();
+        for set in 0..sets {
+            self.body.close();
+            self.landing(self.flow.fault_sets[set]);
+        }
+        // The last landing has left; the function's end wants a result on the stack.
+        self.body.sink().unreachable();
+        Ok(self.body.finish_with_hints())
+    }
+
+    /// The node whose code follows if that of the one in front just ends.
+    fn falls_to(&self, events: &[Event]) -> Option<usize> {
+        let open = self.open.last()?;
+        (events.first() == Some(&Event::Close) && open.is_block).then_some(open.node)
+    }
+
+    /// A guest register is in the low half of its slot if it is an I32.
+    fn make_globals(&mut self) {
+        let mut used = self.flow.used;
+        used.insert(self.options.pc_slot);
+        let temps = self
+            .region
+            .blocks
+            .iter()
+            .flat_map(|block| &block.function.temps);
+        for info in temps {
+            if let TempKind::Global { slot } = info.kind
+                && used.contains(slot)
+                && !self.pool.globals.contains_key(&slot)
+            {
+                let local = self.body.new_local(value_type(info.ty));
+                self.pool.globals.insert(slot, (local, info.ty));
+            }
+        }
+    }
+
+    fn prologue(&mut self) {
+        self.body.get(CPU);
+        self.body
+            .sink()
+            .i32_load(at(offset_of!(CpuState, exit_request) as u64));
+        self.body.sink().i32_load(at(0));
+        self.body.open_if(BlockType::Empty);
+        self.body.get(TB);
+        self.body.i32_const(Leave::Request as u32);
+        self.body.sink().i32_or().return_();
+        self.body.close();
+        let starts = self
+            .region
+            .entries
+            .iter()
+            .map(|&entry| self.flow.starts[entry]);
+        let live = starts.fold(Slots::default(), |live, at| live.union(self.flow.live[at]));
+        self.load(live);
+        self.body.i32_const(LOOP_BUDGET);
+        self.body.set(self.own.budget);
+    }
+
+    fn slot_offset(slot: u8) -> u64 {
+        (offset_of!(CpuState, slots) + usize::from(slot) * size_of::<u64>()) as u64
+    }
+
+    fn load(&mut self, slots: Slots) {
+        for slot in slots.intersection(self.flow.used).iter() {
+            let Some(&(local, ty)) = self.pool.globals.get(&slot) else {
+                continue;
+            };
+            self.body.get(CPU);
+            match ty {
+                Type::I32 => self.body.sink().i32_load(at(Self::slot_offset(slot))),
+                Type::I64 => self.body.sink().i64_load(at(Self::slot_offset(slot))),
+            };
+            self.body.set(local);
+        }
+    }
+
+    fn write_back(&mut self, slots: Slots) {
+        for slot in slots.iter() {
+            let Some(&(local, ty)) = self.pool.globals.get(&slot) else {
+                continue;
+            };
+            self.body.get(CPU);
+            self.body.get(local);
+            if ty == Type::I32 {
+                self.body.sink().i64_extend_i32_u();
+            }
+            self.body.sink().i64_store(at(Self::slot_offset(slot)));
+        }
+    }
+
+    /// Where faults that write this set back arrive.
+    fn landing(&mut self, set: Slots) {
+        self.write_back(set);
+        self.body.get(CPU);
+        self.body.get(self.own.insn);
+        self.body
+            .sink()
+            .i32_store(at(offset_of!(CpuState, fault_insn) as u64));
+        self.body.get(self.own.leave);
+        self.body.sink().return_();
+    }
+
+    /// The code of a node; `next` is the node whose code follows at once.
+    fn node(
+        &mut self,
+        structure: &Structure,
+        graph: &[Vec<usize>],
+        node: usize,
+        next: Option<usize>,
+    ) {
+        let edges = Edges {
+            structure,
+            node,
+            next,
+        };
+        if node == ROOT {
+            self.choose_entry(&edges, &graph[ROOT]);
+        } else if node >= graph.len() {
+            let targets = &structure.dispatch[node - graph.len()];
+            let frames: Vec<Frame> = targets.iter().map(|&to| self.frame_of(to)).collect();
+            self.body.get(self.own.label);
+            self.body.br_table(&frames, frames[0]);
+        } else {
+            let number = self.nodes[node - 1];
+            let block = self.flow.blocks[number].clone();
+            self.basic_block(&edges, number, &block);
+        }
+    }
+
+    fn choose_entry(&mut self, edges: &Edges<'_>, entries: &[usize]) {
+        let blocks = self
+            .region
+            .entries
+            .iter()
+            .map(|&entry| self.region.blocks[entry].tb);
+        let rest: Vec<(u32, usize)> = blocks.zip(entries.iter().copied()).collect();
+        for &(tb, node) in rest.iter().skip(1) {
+            self.body.get(TB);
+            self.body.i32_const(tb);
+            self.body.sink().i32_eq();
+            self.branch_if(edges, node);
+        }
+        if let Some(&first) = entries.first() {
+            self.branch(edges, first);
+        }
+    }
+
+    /// The innermost frame that leads to a node.
+    fn frame_of(&self, node: usize) -> Frame {
+        let found = self.open.iter().rev().find(|open| open.node == node);
+        found.expect("every edge has its frame").frame
+    }
+
+    /// Goes to a node.
+    fn branch(&mut self, edges: &Edges<'_>, to: usize) {
+        let (to, label) = edges.structure.target(to);
+        if let Some(label) = label {
+            self.body.i32_const(label);
+            self.body.set(self.own.label);
+        }
+        if edges.next != Some(to) {
+            let frame = self.frame_of(to);
+            self.body.br(frame);
+        }
+    }
+
+    /// Goes to a node if the number on the stack is not 0.
+    fn branch_if(&mut self, edges: &Edges<'_>, to: usize) {
+        let (target, label) = edges.structure.target(to);
+        if label.is_none() {
+            let frame = self.frame_of(target);
+            return self.body.br_if(frame);
+        }
+        self.body.open_if(BlockType::Empty);
+        let inside = Edges {
+            next: None,
+            ..*edges
+        };
+        self.branch(&inside, to);
+        self.body.close();
+    }
+
+    fn node_of(&self, block: usize) -> usize {
+        // Nodes are in the order of their blocks.
+        self.nodes.binary_search(&block).map_or(ROOT, |at| at + 1)
+    }
+
+    /// Whether an edge is one of a loop of blocks, which must not run for ever.
+    fn is_counted(&self, edges: &Edges<'_>, to: usize) -> bool {
+        let (target, _) = edges.structure.target(self.node_of(to));
+        self.flow.blocks[to].is_start && edges.structure.is_back(edges.node, target)
+    }
+
+    /// Goes to a basic block. `dirty` is what may be.
+    fn edge(&mut self, edges: &Edges<'_>, to: usize, dirty: Slots) {
+        if self.is_counted(edges, to) {
+            self.count_down(to, dirty);
+        }
+        self.branch(edges, self.node_of(to));
+    }
+
+    /// Goes to a basic block if the number on the stack is not 0.
+    fn edge_if(&mut self, edges: &Edges<'_>, to: usize, dirty: Slots) {
+        if !self.is_counted(edges, to) {
+            return self.branch_if(edges, self.node_of(to));
+        }
+        self.body.open_if(BlockType::Empty);
+        let inside = Edges {
+            next: None,
+            ..*edges
+        };
+        self.edge(&inside, to, dirty);
+        self.body.close();
+    }
+
+    /// Leaves for the block when the loops' budget is used up.
+    fn count_down(&mut self, to: usize, dirty: Slots) {
+        self.body.get(self.own.budget);
+        self.body.i32_const(1);
+        self.body.sink().i32_sub();
+        self.body.tee(self.own.budget);
+        self.body.sink().i32_eqz();
+        self.body.open_if(BlockType::Empty);
+        let tb = self.region.blocks[self.flow.blocks[to].block].tb;
+        self.body.i32_const(tb);
+        self.body.set(self.own.header);
+        self.go_to_header(dirty);
+        self.body.close();
+    }
+
+    /// Leaves for the block whose header's address is in `header`.
+    fn go_to_header(&mut self, dirty: Slots) {
+        self.write_back(dirty);
+        let instance = at(offset_of!(CpuState, tb_instance_offset) as u64);
+        self.body.get(self.own.header);
+        self.body.get(CPU);
+        self.body
+            .sink()
+            .i32_load(instance)
+            .i32_add()
+            .i32_load(at(0));
+        if self.options.tail_calls {
+            self.body.tee(self.own.index);
+            self.body.open_if(BlockType::Empty);
+            self.body.get(CPU);
+            self.body.get(self.own.header);
+            self.body.get(self.own.index);
+            self.body.sink().return_call_indirect(0, FUNCTION_TYPE);
+            self.body.close();
+        } else {
+            self.body.sink().drop();
+        }
+        // `Leave::Next` is 0.
+        self.body.get(self.own.header);
+        self.body.sink().return_();
+    }
+
+    fn leave(&mut self, value: u32, dirty: Slots) {
+        self.write_back(dirty);
+        self.body.i32_const(value);
+        self.body.sink().return_();
+    }
+
+    fn basic_block(&mut self, edges: &Edges<'_>, number: usize, block: &BasicBlock) {
+        let mut dirty = self.flow.dirty[number];
+        if block.is_start {
+            self.take_count(block.block, dirty);
+        }
+        let mut live = HashMap::new();
+        let note = |op, after| _ = live.insert(op, after);
+        self.flow
+            .live_through(self.region, self.options, number, note);
+        let mut insns = block.insns;
+        let function = self.region.blocks[block.block].function;
+        for index in block.ops.clone() {
+            let op = function.ops[index];
+            let effects = effects(op.kind, self.options);
+            if effects.write_back {
+                self.write_back(dirty);
+            }
+            let before = if effects.write_back {
+                Slots::default()
+            } else {
+                dirty
+            };
+            match op.kind {
+                OpKind::InsnStart { .. } => insns += 1,
+                OpKind::GotoTb { slot } => self.goto_tb(block.block, slot, before),
+                OpKind::ExitTb { exit } => self.exit_tb(block.block, exit, insns, before),
+                OpKind::GotoPtr {} => self.goto_ptr(edges, &block.end, before),
+                OpKind::Brcond { .. } => self.op(block.block, index, insns, before),
+                _ => self.op(block.block, index, insns, before),
+            }
+            let (_, written) = slots_of(self.region, block.block, op);
+            dirty = step_dirty(dirty, written, effects);
+            if effects.reload {
+                let needed = live.get(&index).copied().unwrap_or_default();
+                // Its own result is newer than what memory has.
+                self.load(needed.difference(written));
+            }
+        }
+        match block.end {
+            End::Goto(to) => self.edge(edges, to, dirty),
+            End::Branch(taken, next) => {
+                self.edge_if(edges, taken, dirty);
+                self.edge(edges, next, dirty);
+            }
+            End::Leave | End::Computed(_) => {}
+        }
+    }
+
+    /// `-icount`: takes a block's instructions off the budget, or leaves in front of it.
+    fn take_count(&mut self, block: usize, dirty: Slots) {
+        let block = &self.region.blocks[block];
+        let Some(count) = block.icount else { return };
+        let budget = at(offset_of!(CpuState, icount_left) as u64);
+        let left = nth(&mut self.pool.scratch[1], &mut self.body, Type::I64, 0);
+        self.body.get(CPU);
+        self.body
+            .sink()
+            .i64_load(budget)
+            .i64_const(count.into())
+            .i64_sub();
+        self.body.tee(left);
+        self.body.sink().i64_const(0).i64_lt_s();
+        self.body.open_if(BlockType::Empty);
+        self.leave(block.tb | Leave::Request as u32, dirty);
+        self.body.close();
+        self.body.get(CPU);
+        self.body.get(left);
+        self.body.sink().i64_store(budget);
+    }
+
+    /// An op that does not branch, or the condition of one that does.
+    fn op(&mut self, block: usize, index: usize, insns: u32, dirty: Slots) {
+        let RegionBlock { function, tb, .. } = self.region.blocks[block];
+        let frame = self.faults.get(self.flow.fault_set(dirty));
+        let mut locals = BlockLocals {
+            pool: &mut self.pool,
+            places: &mut self.places[block],
+            temps: &function.temps,
+        };
+        let mut context = Context {
+            fault: FaultExit {
+                // An op that cannot fault does not use it.
+                frame: frame.copied().unwrap_or(Frame::FUNCTION),
+                leave: self.own.leave,
+                insn: self.own.insn,
+                leave_value: tb | Leave::Exception as u32,
+                insn_index: insns.saturating_sub(1),
+            },
+            body: &mut self.body,
+            locals: &mut locals,
+            imports: self.imports,
+            options: self.options,
+            function,
+            member: self.groups[block].member(index),
+        };
+        let op = function.ops[index];
+        match op.kind {
+            OpKind::Brcond { a, b, cond, .. } => {
+                ops::condition(&mut context, op.ty, cond, a, b);
+            }
+            _ => ops::emit(&mut context, &op),
+        }
+    }
+
+    fn exit_tb(&mut self, block: usize, exit: TbExit, insns: u32, dirty: Slots) {
+        let tb = self.region.blocks[block].tb;
+        let value = match exit {
+            TbExit::Slot(0) => tb | Leave::Slot0 as u32,
+            TbExit::Slot(_) => tb | Leave::Slot1 as u32,
+            TbExit::Main => Leave::Main as u32,
+            TbExit::Exception => {
+                self.body.i32_const(tb | Leave::Exception as u32);
+                self.body.set(self.own.leave);
+                self.body.i32_const(insns.saturating_sub(1));
+                self.body.set(self.own.insn);
+                let frame = self.faults[self.flow.fault_set(dirty)];
+                return self.body.br(frame);
+            }
+        };
+        self.leave(value, dirty);
+    }
+
+    /// An edge out of the region: to what the exit is linked to, if it is.
+    fn goto_tb(&mut self, block: usize, slot: u8, dirty: Slots) {
+        let link = offset_of!(TbHeader, jmp_target) + usize::from(slot & 1) * size_of::<usize>();
+        self.body
+            .i32_const(self.region.blocks[block].tb + link as u32);
+        self.body.sink().i32_load(at(0));
+        self.body.tee(self.own.header);
+        self.body.open_if(BlockType::Empty);
+        self.go_to_header(dirty);
+        self.body.close();
+    }
+
+    /// To the block that the jump cache has for the pc.
+    fn goto_ptr(&mut self, edges: &Edges<'_>, end: &End, dirty: Slots) {
+        let pc = self.pool.globals[&self.options.pc_slot].0;
+        let cache = offset_of!(CpuState, jump_cache);
+        let field = |offset: usize| at((cache + offset) as u64);
+        let entry = self.own.index;
+        // As `CpuState::jump_cache_index` on a host with 32 bits.
+        self.body.get(pc);
+        self.body.sink().i64_const(1).i64_shr_u().i32_wrap_i64();
+        self.body.tee(entry);
+        self.body.get(entry);
+        self.body.i32_const(JUMP_CACHE_BITS);
+        self.body.sink().i32_shr_u().i32_xor();
+        self.body.i32_const(JUMP_CACHE_ENTRIES as u32 - 1);
+        self.body.sink().i32_and();
+        self.body.i32_const(size_of::<JumpCacheEntry>().ilog2());
+        self.body.sink().i32_shl();
+        self.body.get(CPU);
+        self.body.sink().i32_add();
+        self.body.tee(entry);
+        self.body
+            .sink()
+            .i64_load(field(offset_of!(JumpCacheEntry, pc)));
+        self.body.get(pc);
+        self.body.sink().i64_eq();
+        self.body.get(entry);
+        self.body
+            .sink()
+            .i64_load(field(offset_of!(JumpCacheEntry, flags_gen)));
+        self.body.get(CPU);
+        self.body
+            .sink()
+            .i64_load(at(offset_of!(CpuState, flags_gen) as u64));
+        self.body.sink().i64_eq().i32_and();
+        self.body.open_if(BlockType::Empty);
+        self.body.get(entry);
+        self.body
+            .sink()
+            .i32_load(field(offset_of!(JumpCacheEntry, tb)));
+        self.body.set(self.own.header);
+        if let End::Computed(candidates) = end {
+            let inside = Edges {
+                next: None,
+                ..*edges
+            };
+            for &to in candidates {
+                let tb = self.region.blocks[self.flow.blocks[to].block].tb;
+                self.body.get(self.own.header);
+                self.body.i32_const(tb);
+                self.body.sink().i32_eq();
+                self.edge_if(&inside, to, dirty);
+            }
+        }
+        self.go_to_header(dirty);
+        self.body.close();
+        self.leave(Leave::Lookup as u32, dirty);
+    }
+}
+
+/// The way from a node to others.
+#[derive(Clone, Copy)]
+struct Edges<'a> {
+    structure: &'a Structure,
+    node: usize,
+    /// The node whose code follows.
+    next: Option<usize>,
+}
