@@ -15,6 +15,8 @@ export TINAMOU_ROOT TINAMOU_BUILD
 export TOOLS_SUITE=forky
 export GUEST_SUITE=trixie
 export EMSCRIPTEN_VERSION_MIN=4.0.0
+# What scripts/setup-node is for; everything else runs on 20 too.
+export NODE_VERSION_NEW=24
 # The program that is built, and its name in Cargo.toml.
 export PROGRAM=tinamou-system-riscv64
 
@@ -91,9 +93,13 @@ rustc_src() { printf '%s/lib/rustlib/src/rust/library' "$(rustc --print sysroot 
 
 need_node() {
     have node || die "node is not there: install Node.js 20 or newer"
+    node_at_least node 20 || die "node is $(node --version), 20 or newer is needed"
+}
+
+# node_at_least NODE MINIMUM: true when the program NODE runs and is MINIMUM or newer.
+node_at_least() {
     local version
-    version=$(node --version)
-    at_least "${version#v}" 20 || die "node is $version, 20 or newer is needed"
+    version=$("$1" --version 2>/dev/null) && at_least "${version#v}" "$2"
 }
 
 # bindgen loads libclang. The host's is used if there is one.

@@ -43,6 +43,9 @@ pub trait TickCounter: Send + Sync {
     fn ticks(&self) -> u64;
     /// The time on [`ClockType::Virtual`] at which the counter reaches `ticks` (saturating).
     fn deadline_ns(&self, ticks: u64) -> i64;
+    /// Has `callback` run after each write that makes the counter jump, in the writer's thread and
+    /// with the counter's device locked.
+    fn on_jump(&self, callback: Box<dyn Fn() + Send + Sync>);
     /// Ticks a second.
     fn frequency_hz(&self) -> u64;
 }

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use accel_tcg::CpuCommon;
-use include::{ClockType, TickCounter, Timer, TimerService};
+use include::{IrqLine, TickCounter, TimerService};
 
 use crate::isa::{Ext, Isa};
 use crate::mstatus as ms;
 use crate::pmp::Pmp;
+use crate::stimer::Stimer;
 use crate::trap::irq;
 
 /// Slots of `CpuState::slots` and numbers of IR globals (equal up to `LOAD_VAL`).
@@ -70,8 +71,7 @@ impl Privilege {
 /// Time as the hart sees it; connected once the board exists.
 pub struct TimeSource {
     pub counter: Arc<dyn TickCounter>,
-    /// Raises STIP when `stimecmp` is reached (Sstc).
-    pub stimer: Arc<dyn Timer>,
+    pub(crate) stimer: Arc<Stimer>,
 }
 
 /// Number of programmable performance counters (3 and up), as QEMU's `pmu-mask` default.
@@ -172,9 +172,8 @@ impl RiscvCpu {
 
     /// Connects the time base (and Sstc's timer).
     pub fn connect_time(&mut self, counter: Arc<dyn TickCounter>, timers: &dyn TimerService) {
-        let shared = self.common.shared.clone();
-        let fire = Box::new(move || include::IrqSink::set_irq(&*shared, irq::STI, true));
-        let stimer = timers.new_timer(ClockType::Virtual, fire);
+        let stip = IrqLine::new(self.common.shared.clone(), irq::STI);
+        let stimer = Stimer::new(counter.clone(), timers, stip);
         self.time = Some(TimeSource { counter, stimer });
     }
 
@@ -203,6 +202,7 @@ impl RiscvCpu {
         (self.scounteren, self.satp, self.stimecmp, self.frm) = (0, 0, u64::MAX, 0);
         (self.mcycle_offset, self.minstret_offset) = (0, 0);
         (self.mhpmcounter, self.mhpmevent) = ([0; HPM_COUNTERS], [0; HPM_COUNTERS]);
+        self.update_stimer();
         self.pmp = Pmp::default();
         self.common.state.slots[..=slot::FFLAGS].fill(0);
         self.set_reservation_none();

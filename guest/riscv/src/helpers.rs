@@ -70,6 +70,8 @@ helpers! {
         csr_write(csr, value) NO_WRITE_GLOBALS | MAY_RAISE;
         csr_read_write(csr, value, mask) NO_WRITE_GLOBALS | MAY_RAISE;
         mark_fs_dirty() NO_GLOBALS;
+        mark_fs_dirty_unless(fflags) NO_GLOBALS;
+        fflags() NO_GLOBALS;
         mret() NONE | MAY_RAISE;
         sret() NONE | MAY_RAISE;
         wfi() NONE | MAY_RAISE;

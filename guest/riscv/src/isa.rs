@@ -143,7 +143,7 @@ pub struct Isa {
     pub paging: PagingMode,
     /// Physical memory protection with 16 regions.
     pub pmp: bool,
-    /// Bytes of a cache block for `cbo.*` (a power of two).
+    /// Bytes of a cache block for `cbo.*` (a power of two; `cbo.zero` writes words of 8).
     pub cbom_blocksize: u64,
     pub cboz_blocksize: u64,
     pub cbop_blocksize: u64,
@@ -163,7 +163,7 @@ pub enum IsaError {
     Switch(String, String),
     #[error("-cpu: property '{0}' takes a number, not '{1}'")]
     Number(String, String),
-    #[error("-cpu: {0}={1}: block sizes are powers of two from 4 to 4096")]
+    #[error("-cpu: {0}={1}: block sizes are powers of two from 8 to 4096")]
     BlockSize(String, u64),
     #[error("-cpu: extension {0} needs {1}")]
     Needs(&'static str, &'static str),
@@ -343,7 +343,7 @@ fn number(name: &str, value: &str) -> Result<u64, IsaError> {
 
 fn block_size(name: &str, value: &str) -> Result<u64, IsaError> {
     let size = number(name, value)?;
-    if size.is_power_of_two() && (4..=4096).contains(&size) {
+    if size.is_power_of_two() && (8..=4096).contains(&size) {
         Ok(size)
     } else {
         Err(IsaError::BlockSize(name.to_string(), size))
@@ -395,6 +395,7 @@ mod tests {
         check("rv64", &[("zba", "maybe")], "takes on or off");
         check("rv64", &[("f", "off")], "extension d needs f");
         check("rv64", &[("cbom_blocksize", "65")], "powers of two");
+        check("rv64", &[("cboz_blocksize", "4")], "powers of two");
         check("rv64", &[("mvendorid", "x")], "takes a number");
     }
 }

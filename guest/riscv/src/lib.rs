@@ -17,6 +17,7 @@ pub mod isa;
 mod mmu;
 mod mstatus;
 pub mod pmp;
+mod stimer;
 mod system_helper;
 mod translate;
 mod trap;

@@ -2,7 +2,7 @@
 
 use accel_tcg::{Access, GuestCpu, ldst};
 
-use crate::cpu::{Privilege, RiscvCpu, tb_flags};
+use crate::cpu::{Privilege, RiscvCpu, slot, tb_flags};
 use crate::csr::{Update, envcfg};
 use crate::mstatus as ms;
 use crate::trap::{Cause, Trap};
@@ -67,6 +67,19 @@ pub extern "C" fn csr_read_write(cpu: &mut RiscvCpu, csr: u64, value: u64, mask:
 pub extern "C" fn mark_fs_dirty(cpu: &mut RiscvCpu) -> u64 {
     cpu.set_fs_dirty();
     0
+}
+
+/// mstatus.FS becomes Dirty, unless the accrued flags are still `fflags`.
+pub extern "C" fn mark_fs_dirty_unless(cpu: &mut RiscvCpu, flags: u64) -> u64 {
+    if fflags(cpu) != flags {
+        cpu.set_fs_dirty();
+    }
+    0
+}
+
+/// The accrued exception flags.
+pub extern "C" fn fflags(cpu: &mut RiscvCpu) -> u64 {
+    cpu.common.state.slots[slot::FFLAGS]
 }
 
 /// `mret` (Privileged manual, section 3.3.2). Sets the pc.

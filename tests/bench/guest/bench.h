@@ -17,6 +17,7 @@ extern const struct kernel integer_kernels[];
 extern const struct kernel floating_kernels[];
 extern const struct kernel memory_kernels[];
 extern const struct kernel system_kernels[];
+extern const struct kernel harts_kernels[];
 
 /* xorshift64*: the same numbers everywhere. The state must not be zero. */
 static inline uint64_t next_random(uint64_t *state)

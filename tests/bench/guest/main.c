@@ -10,7 +10,7 @@
 static const struct kernel *find(const char *name)
 {
     static const struct kernel *const tables[] = {
-        integer_kernels, floating_kernels, memory_kernels, system_kernels,
+        integer_kernels, floating_kernels, memory_kernels, system_kernels, harts_kernels,
     };
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
         for (const struct kernel *kernel = tables[i]; kernel->name; kernel++)

@@ -1,5 +1,6 @@
 /* Kernels that live in the guest's operating system: system calls, processes, page faults, pipes. */
 #define _GNU_SOURCE
+#include <linux/futex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -126,7 +127,43 @@ static uint64_t pipes(uint64_t rounds)
     return sum;
 }
 
+/* Gives the turn away; the other one is waiting for it. */
+static void give_turn(uint32_t *turn, uint32_t to)
+{
+    __atomic_store_n(turn, to, __ATOMIC_SEQ_CST);
+    must(syscall(SYS_futex, turn, FUTEX_WAKE, 1, NULL) >= 0, "futex");
+}
+
+static void wait_turn(uint32_t *turn, uint32_t mine)
+{
+    while (__atomic_load_n(turn, __ATOMIC_SEQ_CST) != mine)
+        syscall(SYS_futex, turn, FUTEX_WAIT, !mine, NULL);
+}
+
+/* A word that two processes share says whose turn it is: two switches in a round, and no data. */
+static uint64_t futexes(uint64_t rounds)
+{
+    uint32_t *turn = mmap(NULL, 2 * sizeof *turn, PROT_READ | PROT_WRITE,
+                          MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    uint64_t sum = 0;
+    int status = 0;
+    pid_t child;
+    must(turn != MAP_FAILED, "mmap");
+    child = fork();
+    must(child >= 0, "fork");
+    for (uint64_t round = 0; round < rounds; round++) {
+        wait_turn(turn, child == 0);
+        turn[1] = turn[1] * 5 + (child == 0);
+        sum = fold(sum, turn[1]);
+        give_turn(turn, child != 0);
+    }
+    if (child == 0)
+        _exit(0);
+    must(waitpid(child, &status, 0) == child && status == 0, "waitpid");
+    return sum;
+}
+
 const struct kernel system_kernels[] = {
-    { "syscall", syscalls }, { "fork", forks },        { "exec", execs }, { "fault", faults },
-    { "mprotect", protects }, { "pipe", pipes },       { NULL, NULL },
+    { "syscall", syscalls }, { "fork", forks }, { "exec", execs },    { "fault", faults },
+    { "mprotect", protects }, { "pipe", pipes }, { "futex", futexes }, { NULL, NULL },
 };

@@ -20,7 +20,7 @@ struct Bare {
 
 fn start(settings: &Settings, emulator: usize, extra: &[&str]) -> Outcome<Session> {
     let image = settings.file("bare.bin");
-    let mut args = run::machine_args(&["-bios", &image]);
+    let mut args = run::machine_args("1", &["-bios", &image]);
     args.extend(extra.iter().map(|arg| arg.to_string()));
     let mut session = Session::start(&settings.emulators[emulator].command, &args)?;
     session.expect("bare ready\n", settings.limit)?;

@@ -8,7 +8,7 @@ use crate::settings::Emulator;
 pub struct Machine {
     /// Pairs of a name and a value, in the order in which they are shown.
     pub facts: Vec<(&'static str, String)>,
-    /// The first line of each emulator's `-version`.
+    /// The first line of each emulator's `-version`, and the engine that runs it if there is one.
     pub versions: Vec<String>,
 }
 
@@ -46,6 +46,13 @@ fn revision() -> String {
     }
 }
 
+/// An engine of JavaScript by its own name and version.
+fn engine(program: &str) -> String {
+    let name = std::path::Path::new(program).file_stem();
+    let name = name.unwrap_or_default().to_string_lossy();
+    format!("{name} {}", first_line(&[program, "--version"]))
+}
+
 impl Machine {
     pub fn of_host(emulators: &[Emulator]) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -56,12 +63,15 @@ impl Machine {
             ("cores", cores.to_string()),
             ("load at start", load()),
             ("system", first_line(&["uname", "-sr"])),
-            ("node", first_line(&["node", "--version"])),
         ];
         let version = |emulator: &Emulator| {
             let mut command: Vec<&str> = emulator.command.iter().map(String::as_str).collect();
             command.push("-version");
-            first_line(&command)
+            let version = first_line(&command);
+            match emulator.script() {
+                Some(_) => format!("{version}, on {}", engine(&emulator.command[0])),
+                None => version,
+            }
         };
         Self {
             facts,

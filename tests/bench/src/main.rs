@@ -6,6 +6,7 @@
 //! console, and the time is that of their arrival on the host. A wrong checksum fails the run.
 
 mod count;
+mod figures;
 mod json;
 mod machine;
 mod report;
@@ -54,6 +55,12 @@ fn main() -> ExitCode {
     }
     if settings.icount {
         count::all(&settings, &mut results);
+    }
+    match figures::downloads(&settings.emulators) {
+        Ok(downloads) => results.downloads = downloads,
+        Err(why) => results
+            .failures
+            .push(format!("size of the download: {why}")),
     }
     results.compare_checksums(&settings);
     if let Err(message) = write_reports(&settings, &machine, &results) {

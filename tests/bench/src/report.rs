@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::figures::{Download, FIGURES};
 use crate::json::Json;
 use crate::machine::Machine;
 use crate::results::{Counted, Results, geometric_mean, median};
@@ -159,6 +160,60 @@ fn mips_table(settings: &Settings, results: &Results) -> String {
     text + &mips_row(settings, "**all**", &results.counted)
 }
 
+fn figure_row(settings: &Settings, name: &str, of: impl Fn(usize) -> Option<f64>) -> String {
+    let baseline = of(settings.baseline);
+    let pair = |index| {
+        let ours = of(index);
+        let ratio = ours.zip(baseline).map(|(ours, right)| ours / right);
+        [cell(ours, ""), cell(ratio, "x")]
+    };
+    let first = [name.to_string(), cell(baseline, "")];
+    row(first.into_iter().chain(others(settings).flat_map(pair)))
+}
+
+/// The figures that were taken, and what a second busy hart costs.
+fn figure_table(settings: &Settings, results: &Results) -> String {
+    let any = |of: &dyn Fn(usize) -> Option<f64>| {
+        (0..settings.emulators.len()).any(|index| of(index).is_some())
+    };
+    let mut rows = String::new();
+    for figure in FIGURES {
+        let of = |index| median(results.figure(figure, index));
+        if any(&of) {
+            rows += &figure_row(settings, figure, of);
+        }
+    }
+    let two = |index| results.two_harts(index);
+    if any(&two) {
+        rows += &figure_row(settings, "time of two busy harts / one", two);
+    }
+    if rows.is_empty() {
+        return rows;
+    }
+    let baseline = &settings.emulators[settings.baseline].name;
+    let head = head(settings, &["", baseline], |name, baseline| {
+        [name.to_string(), format!("{name} / {baseline}")]
+    });
+    format!("\nThe process, and its harts:\n\n{head}{rows}")
+}
+
+fn download_table(downloads: &[Download]) -> String {
+    if downloads.is_empty() {
+        return String::new();
+    }
+    let cells = |name: &str, bytes: [u64; 3]| {
+        row([name.to_string()]
+            .into_iter()
+            .chain(bytes.map(|b| b.to_string())))
+    };
+    let mut text = String::from("\nThe download, in bytes:\n\n");
+    text += "| file | raw | gzip -9 | brotli -11 |\n|---|---|---|---|\n";
+    for Download { file, bytes } in downloads {
+        text += &cells(file, *bytes);
+    }
+    text
+}
+
 fn circumstances(settings: &Settings, machine: &Machine) -> String {
     let mut text = String::new();
     for (name, value) in machine.facts.iter().filter(|(_, value)| !value.is_empty()) {
@@ -183,6 +238,8 @@ fn circumstances(settings: &Settings, machine: &Machine) -> String {
 /// All tables.
 pub fn markdown(settings: &Settings, machine: &Machine, results: &Results) -> String {
     let mut text = circumstances(settings, machine) + "\n" + &workload_table(settings, results);
+    text += &figure_table(settings, results);
+    text += &download_table(&results.downloads);
     if !results.counted.is_empty() {
         text += "\nMillion guest instructions per second (MIPS), counted under `-icount`:\n\n";
         text += &mips_table(settings, results);
@@ -246,6 +303,31 @@ fn counted_json(settings: &Settings, kernel: &Counted) -> Json {
     ])
 }
 
+fn figure_json(settings: &Settings, results: &Results, figure: &'static str) -> Json {
+    let of = |index: usize| {
+        let name = settings.emulators[index].name.as_str();
+        (name, numbers(results.figure(figure, index)))
+    };
+    Json::map([
+        ("name", Json::text(figure)),
+        (
+            "emulators",
+            Json::map((0..settings.emulators.len()).map(of)),
+        ),
+    ])
+}
+
+fn download_json(download: &Download) -> Json {
+    let [raw, gzip, brotli] = download.bytes.map(|bytes| Json::Number(bytes as f64));
+    let file = Json::text(download.file.as_str());
+    Json::map([
+        ("file", file),
+        ("raw", raw),
+        ("gzip", gzip),
+        ("brotli", brotli),
+    ])
+}
+
 /// All that was measured, each sample of it.
 pub fn json(settings: &Settings, machine: &Machine, results: &Results) -> Json {
     let facts = machine
@@ -292,6 +374,14 @@ pub fn json(settings: &Settings, machine: &Machine, results: &Results) -> Json {
         ("emulators", Json::List(emulators.collect())),
         ("workloads", Json::List(workloads.collect())),
         ("counted", Json::List(counted.collect())),
+        (
+            "figures",
+            Json::List(FIGURES.map(|f| figure_json(settings, results, f)).into()),
+        ),
+        (
+            "downloads",
+            Json::List(results.downloads.iter().map(download_json).collect()),
+        ),
         (
             "mips",
             Json::map(names.enumerate().map(|(index, name)| (name, all(index)))),

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
+use crate::figures::Download;
 use crate::settings::Settings;
+use crate::workloads::{BOTH_BUSY, ONE_BUSY};
 
 /// One measurement.
 pub struct Sample {
@@ -24,7 +26,9 @@ pub struct Counted {
 pub struct Results {
     baseline: usize,
     samples: BTreeMap<(&'static str, usize), Vec<Sample>>,
+    figures: BTreeMap<(&'static str, usize), Vec<f64>>,
     pub counted: Vec<Counted>,
+    pub downloads: Vec<Download>,
     pub failures: Vec<String>,
 }
 
@@ -48,11 +52,13 @@ pub fn geometric_mean(ratios: &[f64]) -> Option<f64> {
 
 impl Results {
     pub fn new(baseline: usize) -> Self {
-        let (samples, counted, failures) = Default::default();
+        let (samples, figures, counted, downloads, failures) = Default::default();
         Self {
             baseline,
             samples,
+            figures,
             counted,
+            downloads,
             failures,
         }
     }
@@ -62,6 +68,26 @@ impl Results {
             .entry((workload, emulator))
             .or_default()
             .push(sample);
+    }
+
+    /// A measurement of `figures.rs`.
+    pub fn add_figure(&mut self, figure: &'static str, emulator: usize, value: f64) {
+        self.figures
+            .entry((figure, emulator))
+            .or_default()
+            .push(value);
+    }
+
+    pub fn figure(&self, figure: &'static str, emulator: usize) -> &[f64] {
+        self.figures
+            .get(&(figure, emulator))
+            .map_or(&[], Vec::as_slice)
+    }
+
+    /// How many times longer two harts need than one, for twice the work.
+    pub fn two_harts(&self, emulator: usize) -> Option<f64> {
+        let of = |workload| median(&self.seconds(workload, emulator));
+        Some(of(BOTH_BUSY)? / of(ONE_BUSY)?)
     }
 
     pub fn fail(&mut self, settings: &Settings, emulator: usize, what: &str, why: &impl Display) {

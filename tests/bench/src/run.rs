@@ -4,48 +4,60 @@ use std::time::Duration;
 
 use harness::{Failure, Outcome, Session};
 
+use crate::figures;
 use crate::results::{Results, Sample};
 use crate::settings::Settings;
 use crate::workloads::{BOOT, Guest, Workload};
 
-/// The options of every machine that is timed.
-const MACHINE: &str = "-M virt -nographic -smp 1 -m 512M";
+/// The options of every machine that is timed; its harts come behind.
+const MACHINE: &str = "-M virt -nographic -m 512M -smp";
 const PROMPT_LIMIT: Duration = Duration::from_secs(60);
 /// Reboots that one run of a guest may need before the rest is given up.
 const FAILURES_MAX: usize = 3;
 
 /// The machine's options and `extra` ones.
-pub fn machine_args(extra: &[&str]) -> Vec<String> {
+pub fn machine_args(harts: &str, extra: &[&str]) -> Vec<String> {
     MACHINE
         .split(' ')
+        .chain([harts])
         .chain(extra.iter().copied())
         .map(str::to_string)
         .collect()
 }
 
 fn boot_args(settings: &Settings, guest: Guest) -> Vec<String> {
-    machine_args(&[
-        "-bios",
-        &settings.file("fw_dynamic.bin"),
-        "-kernel",
-        &settings.file("Image"),
-        "-initrd",
-        &settings.file(guest.initrd()),
-        "-append",
-        "console=ttyS0",
-    ])
+    let firmware = settings.file("fw_dynamic.bin");
+    let (kernel, initrd) = (settings.file("Image"), settings.file(guest.initrd()));
+    let images = ["-bios", &firmware, "-kernel", &kernel, "-initrd", &initrd];
+    let extra = [&images[..], &["-append", "console=ttyS0"]].concat();
+    machine_args(guest.harts(), &extra)
 }
 
-/// Boots to the first prompt; the seconds are from the start of the process to the prompt.
-fn boot(settings: &Settings, emulator: usize, guest: Guest) -> Outcome<(Session, f64)> {
+/// A guest at its first prompt. The seconds are from the start of the emulator's process.
+struct Booted {
+    session: Session,
+    /// To the firmware's first bytes.
+    first_bytes: f64,
+    /// To the prompt.
+    prompt: f64,
+}
+
+fn boot(settings: &Settings, emulator: usize, guest: Guest) -> Outcome<Booted> {
     let command = &settings.emulators[emulator].command;
     let mut session = Session::start(command, &boot_args(settings, guest))?;
+    let since_start = |session: &Session| (session.found_at() - session.started()).as_secs_f64();
+    session.expect("OpenSBI", settings.limit)?;
+    let first_bytes = since_start(&session);
     session.expect("Tinamou guest ready", settings.limit)?;
     session.expect("# ", settings.limit)?;
-    let seconds = (session.found_at() - session.started()).as_secs_f64();
+    let prompt = since_start(&session);
     // The kernel's messages would get between what is printed.
     session.shell("dmesg -n 1", PROMPT_LIMIT)?;
-    Ok((session, seconds))
+    Ok(Booted {
+        session,
+        first_bytes,
+        prompt,
+    })
 }
 
 /// What was between the marker lines, with the time that it took.
@@ -99,8 +111,15 @@ fn booted(
         .iter()
         .find(|w| w.name == BOOT && w.guest == guest);
     match boot(settings, emulator, guest) {
-        Ok((session, seconds)) => {
+        Ok(booted) => {
+            let (session, seconds) = (booted.session, booted.prompt);
             eprintln!("bench:   {seconds:9.3} s  boot of {}", guest.initrd());
+            if guest == Guest::Base {
+                results.add_figure(figures::FIRST_BYTES, emulator, booted.first_bytes);
+                if let Some(memory) = figures::memory(session.pid()) {
+                    results.add_figure(figures::RESIDENT, emulator, memory.resident);
+                }
+            }
             if let Some(workload) = timed {
                 // The kernel's version stands for a checksum.
                 let version = session
@@ -142,12 +161,17 @@ fn one_guest(settings: &Settings, emulator: usize, guest: Guest, results: &mut R
                 if failures == FAILURES_MAX {
                     return;
                 }
-                let Ok((again, _)) = boot(settings, emulator, guest) else {
+                let Ok(again) = boot(settings, emulator, guest) else {
                     return;
                 };
-                session = again;
+                session = again.session;
             }
         }
+    }
+    if guest == Guest::Base
+        && let Some(memory) = figures::memory(session.pid())
+    {
+        results.add_figure(figures::PEAK, emulator, memory.peak);
     }
     if let Err(failure) = power_off(session) {
         results.fail(settings, emulator, "power off", &failure);

@@ -11,6 +11,14 @@ pub struct Emulator {
     pub command: Vec<String>,
 }
 
+impl Emulator {
+    /// The bundle that an engine of JavaScript runs: there may be several engines for one.
+    pub fn script(&self) -> Option<&str> {
+        let mut words = self.command.iter().skip(1).map(String::as_str);
+        words.find(|word| word.ends_with(".js"))
+    }
+}
+
 /// What to run.
 pub struct Settings {
     pub emulators: Vec<Emulator>,

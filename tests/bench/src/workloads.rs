@@ -6,18 +6,24 @@
 pub enum Guest {
     /// A small initial RAM disk: busybox and the kernels. Its boot is a workload too.
     Base,
+    /// The same with two harts.
+    Smp,
     /// One with programs of Debian's packages and their libraries.
     Debian,
 }
 
 impl Guest {
-    pub const ALL: [Guest; 2] = [Guest::Base, Guest::Debian];
+    pub const ALL: [Guest; 3] = [Guest::Base, Guest::Smp, Guest::Debian];
 
     pub fn initrd(self) -> &'static str {
         match self {
-            Guest::Base => "base.cpio",
+            Guest::Base | Guest::Smp => "base.cpio",
             Guest::Debian => "debian.cpio",
         }
+    }
+
+    pub fn harts(self) -> &'static str {
+        if self == Guest::Smp { "2" } else { "1" }
     }
 }
 
@@ -39,6 +45,11 @@ pub struct Workload {
 pub const BOOT: &str = "boot";
 /// The group that `--icount` counts.
 pub const INTEGER: &str = "integer";
+/// The group that runs on two harts.
+const HARTS: &str = "two harts";
+/// The same work for one of two harts, and for both.
+pub const ONE_BUSY: &str = "hart1";
+pub const BOTH_BUSY: &str = "hart2";
 /// `--quick` divides the rounds by this.
 pub const QUICK_DIVISOR: u64 = 10;
 /// Size of the file that Debian's programs work on.
@@ -67,6 +78,10 @@ const KERNELS: &[(&str, &str, u64)] = &[
     ("system", "fault", 200),
     ("system", "mprotect", 5_000),
     ("system", "pipe", 5_000),
+    ("system", "futex", 5_000),
+    (HARTS, ONE_BUSY, 10_000),
+    (HARTS, BOTH_BUSY, 10_000),
+    (HARTS, "counter2", 5_000_000),
 ];
 
 /// Name, preparation, command, check, rounds.
@@ -136,6 +151,11 @@ fn kernel(&(group, name, rounds): &(&'static str, &'static str, u64)) -> Workloa
     Workload {
         group,
         name,
+        guest: if group == HARTS {
+            Guest::Smp
+        } else {
+            Guest::Base
+        },
         command,
         rounds,
         ..boot()

@@ -1,7 +1,7 @@
 //! Functional tests: boots Debian's kernel on an emulator and looks at it as a user would.
 //!
-//! `functional --emulator 'CMD ...' --guest DIR [--oracle 'CMD ...'] [--slow FACTOR] [NAME ...]`
-//! runs the tests of `boots.rs`, `compare.rs` and `bad_input.rs` (those whose names contain one of
+//! `functional --emulator 'CMD ...' --guest DIR [--oracle 'CMD ...'] [--slow FACTOR] [--jobs N]
+//! [NAME ...]` runs the tests of `boots.rs`, `compare.rs` and `bad_input.rs` (those whose names contain one of
 //! NAME), prints a line for each and `N passed, N failed` at the end.
 
 mod bad_input;
@@ -10,6 +10,7 @@ mod compare;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use harness::{Outcome, Session};
@@ -21,6 +22,8 @@ pub struct Setup {
     pub guest: PathBuf,
     /// Time limits are multiplied by this.
     pub slow: u64,
+    /// Tests at a time.
+    jobs: usize,
 }
 
 impl Setup {
@@ -76,6 +79,7 @@ fn parse_args() -> Result<(Setup, Vec<String>), String> {
         oracle: None,
         guest: "build/guest".into(),
         slow: 1,
+        jobs: 1,
     };
     let mut names = Vec::new();
     let mut args = std::env::args().skip(1);
@@ -87,6 +91,7 @@ fn parse_args() -> Result<(Setup, Vec<String>), String> {
             "--oracle" => setup.oracle = Some(words(value()?)),
             "--guest" => setup.guest = value()?.into(),
             "--slow" => setup.slow = value()?.parse().map_err(|_| "--slow needs a number")?,
+            "--jobs" => setup.jobs = value()?.parse().map_err(|_| "--jobs needs a number")?,
             _ if arg.starts_with('-') => return Err(format!("unknown option {arg}")),
             _ => names.push(arg),
         }
@@ -98,6 +103,32 @@ fn parse_args() -> Result<(Setup, Vec<String>), String> {
     }
 }
 
+/// Runs the tests, `jobs` at a time; returns how many passed and failed.
+fn run(setup: &Setup, tests: &[Test], jobs: usize) -> (usize, usize) {
+    let (next, passed) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let worker = || {
+        while let Some((name, test)) = tests.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let start = Instant::now();
+            let outcome = test(setup);
+            let seconds = start.elapsed().as_secs_f64();
+            match outcome {
+                Ok(()) => {
+                    passed.fetch_add(1, Ordering::Relaxed);
+                    println!("ok   {name} ({seconds:.1} s)");
+                }
+                Err(failure) => println!("FAIL {name} ({seconds:.1} s): {failure}"),
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..jobs {
+            scope.spawn(worker);
+        }
+    });
+    let passed = passed.into_inner();
+    (passed, tests.len() - passed)
+}
+
 fn main() -> ExitCode {
     let (setup, names) = match parse_args() {
         Ok(parsed) => parsed,
@@ -106,29 +137,14 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let (mut passed, mut failed) = (0, 0);
-    let tests = boots::TESTS
-        .iter()
-        .chain(bad_input::TESTS)
-        .chain(compare::TESTS);
-    for (name, test) in tests {
-        if !names.is_empty() && !names.iter().any(|wanted| name.contains(wanted.as_str())) {
-            continue;
-        }
-        let start = Instant::now();
-        let outcome = test(&setup);
-        let seconds = start.elapsed().as_secs_f64();
-        match outcome {
-            Ok(()) => {
-                passed += 1;
-                println!("ok   {name} ({seconds:.1} s)");
-            }
-            Err(failure) => {
-                failed += 1;
-                println!("FAIL {name} ({seconds:.1} s): {failure}");
-            }
-        }
-    }
+    let wanted =
+        |name: &str| names.is_empty() || names.iter().any(|part| name.contains(part.as_str()));
+    let tests: Vec<Test> = [boots::TESTS, bad_input::TESTS, compare::TESTS]
+        .concat()
+        .into_iter()
+        .filter(|(name, _)| wanted(name))
+        .collect();
+    let (passed, failed) = run(&setup, &tests, setup.jobs);
     println!("functional: {passed} passed, {failed} failed");
     if failed == 0 && passed > 0 {
         ExitCode::SUCCESS

@@ -89,6 +89,11 @@ impl Session {
         self.arrivals.push((self.text.len(), at));
     }
 
+    /// The process that was started.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// When the process was started.
     pub fn started(&self) -> Instant {
         self.started

@@ -25,6 +25,12 @@ START
     li a0, CLINT
     li a1, 1
     sw a1, 0(a0)
+    li a0, 1 << 63                      // Sstc, and its interrupt
+    csrw menvcfg, a0
+    csrw stimecmp, x0
+1:  csrr a0, mip
+    andi a0, a0, 0x20
+    beqz a0, 1b
     li a0, FINISHER
     li a1, 0x7777
     sw a1, 0(a0)
@@ -48,5 +54,8 @@ again:
     IS(a0, 0x1f)                        // what START set, no lock
     li a0, CLINT
     lw a0, 0(a0)
+    IS(a0, 0)
+    csrr a0, mip
+    andi a0, a0, 0x20
     IS(a0, 0)
     PASS

@@ -82,4 +82,35 @@ START
     csrr a0, mip
     andi a0, a0, 0x20
     IS(a0, 0)
+    // writing mtime moves the deadline: first to the past, then away again
+    li s2, MTIME
+    csrr a1, time
+    li a0, 1 << 40
+    add a1, a1, a0
+    csrw stimecmp, a1
+    csrr a0, mip
+    andi a0, a0, 0x20
+    IS(a0, 0)
+    ld s3, 0(s2)
+    sd a1, 0(s2)
+    CASE
+5:  csrr a0, mip
+    andi a0, a0, 0x20
+    beqz a0, 5b
+    sd s3, 0(s2)
+    CASE
+6:  csrr a0, mip
+    andi a0, a0, 0x20
+    bnez a0, 6b
+    // a deadline that mtime brings near, for a hart that sleeps
+    li a0, -20000
+    add a0, a0, a1
+    sd a0, 0(s2)
+    CASE
+7:  wfi
+    csrr a0, mip
+    andi a0, a0, 0x20
+    beqz a0, 7b
+    csrr a0, time
+    bltu a0, a1, fail
     PASS

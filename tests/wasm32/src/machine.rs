@@ -198,6 +198,8 @@ impl Machine {
             }
         }
         env.state.tb_instance_offset = tcg::tb::instance_offset(0);
+        // No entry of the jump cache is of this generation.
+        env.state.flags_gen = 1 << 32;
         let state = env.state();
         ENV.set(env);
         type Generated = extern "C" fn(*mut CpuState, *const TbHeader) -> u32;
@@ -217,7 +219,7 @@ impl Machine {
         match Leave::of(result) {
             Leave::Next => {
                 let slot = self.ends.iter().position(|end| end.addr() == at);
-                EvalExit::GotoTb(slot.expect("an exit leads there") as u8)
+                EvalExit::GotoTb(slot.unwrap_or_else(|| panic!("no exit leads to {at:#x}")) as u8)
             }
             Leave::Slot0 if is_tb => EvalExit::Exit(TbExit::Slot(0)),
             Leave::Slot1 if is_tb => EvalExit::Exit(TbExit::Slot(1)),

@@ -96,7 +96,7 @@ EM_JS(int, tinamou_stdout_write, (const unsigned char* bytes, int length), {
     return 0;
 })
 
-EM_JS(int, tinamou_is_node, (), { return ENVIRONMENT_IS_NODE ? 1 : 0; })
+EM_JS(int, tinamou_console_is_node, (), { return ENVIRONMENT_IS_NODE ? 1 : 0; })
 
 /*
  * A shell that puts the terminal back when Node dies without a word, by a crash or SIGKILL: then its
@@ -207,18 +207,10 @@ int32_t tinamou_console_read(uint8_t *buffer, uint32_t length, int64_t timeout_n
 /* Writes all bytes: 0, or -1 when that cannot be done. */
 int32_t tinamou_console_write(const uint8_t *bytes, uint32_t length)
 {
-    if (tinamou_is_node()) {
+    if (tinamou_console_is_node()) {
         return tinamou_stdout_write(bytes, (int)length);
     }
     return write(1, bytes, length) == (ssize_t)length ? 0 : -1;
-}
-
-/* 1 when standard input is a terminal. */
-int32_t tinamou_console_is_terminal(void)
-{
-    return MAIN_THREAD_EM_ASM_INT({
-        return ENVIRONMENT_IS_NODE && require('tty').isatty(0) ? 1 : 0;
-    });
 }
 
 /* 0, or -1 when the mode cannot be changed. */

@@ -4,13 +4,15 @@
 use std::io;
 use std::time::Duration;
 
+use emscripten_functions::emscripten::run_script_int;
+
 use super::Input;
 
 // The C functions of `wasm.c`, which describes them.
 unsafe extern "C" {
     fn tinamou_console_read(buffer: *mut u8, length: u32, timeout_ns: i64) -> i32;
     fn tinamou_console_write(bytes: *const u8, length: u32) -> i32;
-    fn tinamou_console_is_terminal() -> i32;
+    safe fn tinamou_console_is_node() -> i32;
     fn tinamou_console_set_raw(raw: i32) -> i32;
 }
 
@@ -38,8 +40,9 @@ pub fn write_all(bytes: &[u8]) -> io::Result<()> {
 }
 
 pub fn is_terminal() -> bool {
-    // SAFETY: takes no pointer.
-    unsafe { tinamou_console_is_terminal() == 1 }
+    // A page has no terminal, and may forbid the `eval` behind this call. Any thread may ask Node.
+    // (The crate's calls on the main thread that should return a number return 0, whatever it is.)
+    tinamou_console_is_node() == 1 && run_script_int("require('tty').isatty(0) ? 1 : 0") == 1
 }
 
 pub fn set_raw(raw: bool) -> io::Result<()> {

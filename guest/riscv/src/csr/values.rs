@@ -321,21 +321,10 @@ pub fn write_pmpaddr(cpu: &mut RiscvCpu, number: u16, update: Update) -> Done {
 }
 
 impl RiscvCpu {
-    /// Sets STIP and the timer by `stimecmp` (Sstc, section 16.1.1).
+    /// Sets STIP and the timer by `stimecmp` and `menvcfg`.
     pub(crate) fn update_stimer(&mut self) {
-        let Some(time) = &self.time else { return };
-        if !self.stce() {
-            time.stimer.cancel();
-            include::IrqSink::set_irq(&*self.common.shared, irq::STI, false);
-            return;
-        }
-        let due = time.counter.ticks() >= self.stimecmp;
-        include::IrqSink::set_irq(&*self.common.shared, irq::STI, due);
-        if due || self.stimecmp == u64::MAX {
-            time.stimer.cancel();
-        } else {
-            time.stimer
-                .modify_ns(time.counter.deadline_ns(self.stimecmp));
+        if let Some(time) = &self.time {
+            time.stimer.set(self.stce().then_some(self.stimecmp));
         }
     }
 }

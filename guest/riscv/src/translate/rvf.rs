@@ -40,6 +40,13 @@ impl Format {
     }
 }
 
+/// What an instruction writes beside flags.
+#[derive(Clone, Copy, Debug)]
+enum Dest {
+    X(Temp),
+    F(Temp),
+}
+
 /// Where `fsgnj` and its likes take the sign from.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Sign {
@@ -95,12 +102,33 @@ impl Translator<'_, '_> {
         (mode <= 4).then_some(mode)
     }
 
-    /// Floating-point state changes: mstatus.FS becomes Dirty, once in a block.
+    /// An f register changes: mstatus.FS becomes Dirty, once in a block.
     pub(super) fn mark_dirty(&mut self) {
+        if !self.is_dirty() {
+            self.call_void(Helper::mark_fs_dirty, &[]);
+        }
+    }
+
+    fn is_dirty(&mut self) -> bool {
         let helper = Helper::mark_fs_dirty.id();
         let marks = |op: &Op| matches!(op.kind, OpKind::Call { helper: h, .. } if h == helper);
-        if !self.flag(tb_flags::FS_DIRTY) && !self.b().function.ops.iter().any(marks) {
-            self.call_void(Helper::mark_fs_dirty, &[]);
+        self.flag(tb_flags::FS_DIRTY) || self.b().function.ops.iter().any(marks)
+    }
+
+    /// Calls a helper that may accrue flags. As in QEMU, flags make FS Dirty when they change.
+    fn call_accruing(&mut self, helper: Helper, d: Dest, args: &[Temp]) {
+        match d {
+            Dest::F(d) => {
+                self.call(helper, d, args);
+                self.mark_dirty();
+            }
+            Dest::X(d) if self.is_dirty() => self.call(helper, d, args),
+            Dest::X(d) => {
+                let before = self.temp();
+                self.call(Helper::fflags, before, &[]);
+                self.call(helper, d, args);
+                self.call_void(Helper::mark_fs_dirty_unless, &[before]);
+            }
         }
     }
 
@@ -224,56 +252,54 @@ impl Translator<'_, '_> {
     }
 
     /// Calls a helper that rounds. False if the mode is reserved or floating point is off.
-    fn call_rounding(&mut self, helper: Helper, rm: i32, d: Temp, operands: &[Temp]) -> bool {
+    fn call_rounding(&mut self, helper: Helper, rm: i32, d: Dest, operands: &[Temp]) -> bool {
         let mode = match self.rounding(rm) {
             Some(mode) if self.fp_on() => mode,
             _ => return false,
         };
         let mode = self.constant(mode);
         let args = [&[mode], operands].concat();
-        self.call(helper, d, &args);
-        self.mark_dirty();
+        self.call_accruing(helper, d, &args);
         true
     }
 
     /// Calls a helper that does not round but may accrue flags.
-    fn call_plain(&mut self, helper: Helper, d: Temp, operands: &[Temp]) -> bool {
+    fn call_plain(&mut self, helper: Helper, d: Dest, operands: &[Temp]) -> bool {
         if !self.fp_on() {
             return false;
         }
-        self.call(helper, d, operands);
-        self.mark_dirty();
+        self.call_accruing(helper, d, operands);
         true
     }
 
     pub(super) fn call_fff_rm(&mut self, a: &FffRm, helper: Helper) -> bool {
         let (x, y, d) = (self.f(a.rs1), self.f(a.rs2), self.f(a.rd));
-        self.call_rounding(helper, a.rm, d, &[x, y])
+        self.call_rounding(helper, a.rm, Dest::F(d), &[x, y])
     }
 
     pub(super) fn call_ff_rm(&mut self, a: &FfRm, helper: Helper) -> bool {
         let (x, d) = (self.f(a.rs1), self.f(a.rd));
-        self.call_rounding(helper, a.rm, d, &[x])
+        self.call_rounding(helper, a.rm, Dest::F(d), &[x])
     }
 
     pub(super) fn call_xf_rm(&mut self, a: &XfRm, helper: Helper) -> bool {
         let (x, d) = (self.f(a.rs1), self.x_dest(a.rd));
-        self.call_rounding(helper, a.rm, d, &[x])
+        self.call_rounding(helper, a.rm, Dest::X(d), &[x])
     }
 
     pub(super) fn call_fx_rm(&mut self, a: &FxRm, helper: Helper) -> bool {
         let (x, d) = (self.x(a.rs1), self.f(a.rd));
-        self.call_rounding(helper, a.rm, d, &[x])
+        self.call_rounding(helper, a.rm, Dest::F(d), &[x])
     }
 
     pub(super) fn call_fff(&mut self, a: &Fff, helper: Helper) -> bool {
         let (x, y, d) = (self.f(a.rs1), self.f(a.rs2), self.f(a.rd));
-        self.call_plain(helper, d, &[x, y])
+        self.call_plain(helper, Dest::F(d), &[x, y])
     }
 
     pub(super) fn call_xff(&mut self, a: &Xff, helper: Helper) -> bool {
         let (x, y, d) = (self.f(a.rs1), self.f(a.rs2), self.x_dest(a.rd));
-        self.call_plain(helper, d, &[x, y])
+        self.call_plain(helper, Dest::X(d), &[x, y])
     }
 
     /// No flags: `fclass`.
@@ -288,7 +314,7 @@ impl Translator<'_, '_> {
 
     pub(super) fn call_xf_flags(&mut self, a: &Xf, helper: Helper) -> bool {
         let (x, d) = (self.f(a.rs1), self.x_dest(a.rd));
-        self.call_plain(helper, d, &[x])
+        self.call_plain(helper, Dest::X(d), &[x])
     }
 
     pub(super) fn constant_f(&mut self, a: &Fli, value: u64) -> bool {

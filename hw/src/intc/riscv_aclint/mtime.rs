@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use include::{Clock, ClockType, TickCounter};
+use parking_lot::RwLock;
 
 const NS_PER_SECOND: u64 = 1_000_000_000;
 
@@ -13,6 +14,8 @@ pub struct Mtime {
     ns_per_tick: u64,
     /// What the guest made of it by writing `mtime`: added to the clock's ticks.
     delta: AtomicU64,
+    /// Called after such a write.
+    on_jump: RwLock<Vec<Box<dyn Fn() + Send + Sync>>>,
 }
 
 impl Mtime {
@@ -27,6 +30,7 @@ impl Mtime {
             clock,
             ns_per_tick,
             delta: AtomicU64::new(0),
+            on_jump: RwLock::default(),
         })
     }
 
@@ -38,6 +42,7 @@ impl Mtime {
     pub(super) fn set(&self, ticks: u64) {
         self.delta
             .store(ticks.wrapping_sub(self.clock_ticks()), Ordering::Relaxed);
+        self.on_jump.read().iter().for_each(|jumped| jumped());
     }
 
     /// When the counter gets to `ticks`; `None` if it has.
@@ -61,6 +66,10 @@ impl TickCounter for Mtime {
     fn deadline_ns(&self, ticks: u64) -> i64 {
         let reached = || self.clock.now_ns(ClockType::Virtual);
         self.deadline_unless_reached(ticks).unwrap_or_else(reached)
+    }
+
+    fn on_jump(&self, callback: Box<dyn Fn() + Send + Sync>) {
+        self.on_jump.write().push(callback);
     }
 
     fn frequency_hz(&self) -> u64 {
