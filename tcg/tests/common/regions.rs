@@ -119,7 +119,8 @@ impl Made {
 
     /// The entries of the jump cache that say where the blocks are.
     pub fn fill_jump_cache(&self, state: &mut CpuState, tbs: &[u32]) {
-        state.flags_gen = 5 << 32 | 7;
+        // Entries of other generations are void.
+        state.flags_gen = ((state.flags_gen >> 32) + 1) << 32 | 7;
         for (number, block) in self.blocks.iter().enumerate() {
             let entry = &mut state.jump_cache[CpuState::jump_cache_index(block.pc)];
             *entry = JumpCacheEntry {

@@ -99,6 +99,51 @@ fn slow_paths() -> SlowPaths {
     }
 }
 
+pub fn options(helpers: &[HelperInfo]) -> Options<'_> {
+    Options {
+        helpers,
+        slow_paths: slow_paths(),
+        pc_slot: PC as u8,
+        tail_calls: true,
+    }
+}
+
+/// A new place in the table.
+pub fn new_slot() -> u32 {
+    // SAFETY: takes a number.
+    let slot = unsafe { tinamou_wasm_grow_table(1) };
+    u32::try_from(slot).expect("the table grows")
+}
+
+/// Puts a module's only function in the table.
+pub fn install(bytes: &[u8], functions: &[usize], slot: u32) {
+    // SAFETY: the function reads what the slices have, and keeps nothing.
+    let made = unsafe {
+        tinamou_wasm_instantiate(
+            bytes.as_ptr(),
+            bytes.len(),
+            functions.as_ptr(),
+            functions.len(),
+            &slot,
+            1,
+        )
+    };
+    assert!(made == 1, "the engine refuses the module");
+}
+
+/// Calls the function in that place of the table.
+pub fn call(env: &mut Env, slot: u32, tb: *const TbHeader) -> u32 {
+    let state = env.state();
+    ENV.set(env);
+    type Generated = extern "C" fn(*mut CpuState, *const TbHeader) -> u32;
+    // SAFETY: here a function pointer is an index of the table, where `install` put a function for
+    // this kind of CPU.
+    unsafe {
+        let generated = std::mem::transmute::<usize, Generated>(slot as usize);
+        generated(state, tb)
+    }
+}
+
 /// The block under test, and those that its exits lead to.
 pub struct Machine {
     _buffer: CodeBuffer,
@@ -120,31 +165,20 @@ impl Machine {
             let header = buffer.push(&block, &BlockInfo::default()).expect("room");
             header.as_ptr().cast_const()
         });
-        // SAFETY: takes a number.
-        let slot = unsafe { tinamou_wasm_grow_table(1) };
         Self {
             _buffer: buffer,
             tb,
             ends: [left, right],
             helpers: common::helpers(),
-            slot: u32::try_from(slot).expect("the table grows"),
-        }
-    }
-
-    fn options(&self) -> Options<'_> {
-        Options {
-            helpers: &self.helpers,
-            slow_paths: slow_paths(),
-            pc_slot: PC as u8,
-            tail_calls: true,
+            slot: new_slot(),
         }
     }
 
     /// Makes the function what `run` runs, through the driver that knows no regions.
     pub fn compile_plain(&mut self, function: &Function) -> bool {
         let tb = self.tb.addr() as u32;
-        let (bytes, functions) = common::plain::compile(function, tb, &self.options());
-        self.install(&bytes, &functions);
+        let (bytes, functions) = common::plain::compile(function, tb, &options(&self.helpers));
+        install(&bytes, &functions, self.slot);
         true
     }
 
@@ -162,28 +196,13 @@ impl Machine {
             blocks: vec![block],
             entries: vec![0],
         };
-        let mut module = ModuleBuilder::new(self.options());
+        let mut module = ModuleBuilder::new(options(&self.helpers));
         if module.add(&region).is_err() {
             return false;
         }
         let module = module.finish();
-        self.install(&module.bytes, &module.functions);
+        install(&module.bytes, &module.functions, self.slot);
         true
-    }
-
-    fn install(&mut self, bytes: &[u8], functions: &[usize]) {
-        // SAFETY: the function reads what the slices have, and keeps nothing.
-        let made = unsafe {
-            tinamou_wasm_instantiate(
-                bytes.as_ptr(),
-                bytes.len(),
-                functions.as_ptr(),
-                functions.len(),
-                &self.slot,
-                1,
-            )
-        };
-        assert!(made == 1, "the engine refuses the module");
     }
 
     /// Runs what was compiled of `function`.
@@ -200,15 +219,7 @@ impl Machine {
         env.state.tb_instance_offset = tcg::tb::instance_offset(0);
         // No entry of the jump cache is of this generation.
         env.state.flags_gen = 1 << 32;
-        let state = env.state();
-        ENV.set(env);
-        type Generated = extern "C" fn(*mut CpuState, *const TbHeader) -> u32;
-        // SAFETY: here a function pointer is an index of the table, where `compile` put a function
-        // for this kind of CPU.
-        let result = unsafe {
-            let generated = std::mem::transmute::<usize, Generated>(self.slot as usize);
-            generated(state, self.tb)
-        };
+        let result = call(env, self.slot, self.tb);
         let exit = self.exit(env, result, function);
         outcome(env, exit)
     }

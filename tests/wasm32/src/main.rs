@@ -18,6 +18,8 @@ mod directed;
 mod machine;
 #[cfg(target_os = "emscripten")]
 mod program;
+#[cfg(target_os = "emscripten")]
+mod regions;
 
 #[cfg(not(target_os = "emscripten"))]
 fn main() {

@@ -11,6 +11,7 @@ use crate::common::outcome::{Outcome, Start, differ, evaluate, interpret};
 use crate::common::{self, Env, OPTIONS, Random, globals, helpers};
 use crate::directed;
 use crate::machine::Machine;
+use crate::regions;
 
 /// Failures that are shown.
 const SHOWN_MAX: u32 = 5;
@@ -126,6 +127,7 @@ impl Tests {
         let left_out = self.left_out;
         let failure = || format!("{left_out} functions are not compiled");
         self.count((u64::from(left_out) > count / 10).then(failure));
+        regions::random(self, count, first);
         directed::arithmetic(self);
         directed::accesses(self);
         directed::groups(self);
