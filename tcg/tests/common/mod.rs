@@ -81,6 +81,7 @@ extern "C" fn write_globals(cpu: &mut CpuState, a: u64, b: u64, c: u64, d: u64) 
 }
 
 extern "C" fn may_raise(cpu: &mut CpuState, a: u64) -> u64 {
+    cpu.slots[(a >> 3 & 7) as usize] ^= a;
     if a & 7 == 3 {
         cpu.exception = 11;
     }

@@ -109,6 +109,8 @@ struct Code<'a> {
     options: &'a Options<'a>,
     function: &'a Function,
     fault: FaultExit,
+    /// Where faults of calls go: memory has the globals.
+    raised: Frame,
     /// The basic block to go on with, and the loop that switches to it.
     next: Local,
     switch: Frame,
@@ -125,6 +127,7 @@ pub fn compile(function: &Function, tb: u32, options: &Options<'_>) -> (Vec<u8>,
     let mut locals = Plain::new(function);
     let [next, leave, insn] = [(); 3].map(|()| body.new_local(ValType::I32));
     copy_globals(&mut body, &mut locals, false);
+    let raised = body.open_block(BlockType::Empty);
     let frame = body.open_block(BlockType::Empty);
     let switch = body.open_loop(BlockType::Empty);
     let starts = (0..function.ops.len()).filter(|&at| starts_block(function, at));
@@ -147,6 +150,7 @@ pub fn compile(function: &Function, tb: u32, options: &Options<'_>) -> (Vec<u8>,
             leave_value: tb | Leave::Exception as u32,
             insn_index: 0,
         },
+        raised,
         next,
         switch,
         labels: labels.collect(),
@@ -225,6 +229,7 @@ impl Code<'_> {
     fn end(&mut self) {
         self.body.close();
         copy_globals(&mut self.body, &mut self.locals, true);
+        self.body.close();
         let at = memory(std::mem::offset_of!(CpuState, fault_insn));
         self.body.get(CPU);
         self.body.get(self.fault.insn);
@@ -257,6 +262,7 @@ impl Code<'_> {
     }
 
     fn op(&mut self, op: &Op) {
+        let raised = self.raised;
         match op.kind {
             OpKind::SetLabel { .. } | OpKind::InsnStart { .. } => {}
             OpKind::Br { label } => self.go_to(label),
@@ -276,7 +282,9 @@ impl Code<'_> {
             }),
             OpKind::Call { .. } | OpKind::Ld { .. } | OpKind::St { .. } => {
                 copy_globals(&mut self.body, &mut self.locals, true);
-                ops::emit(&mut self.context(), op);
+                let mut context = self.context();
+                context.fault.frame = raised;
+                ops::emit(&mut context, op);
                 self.reload(op);
             }
             _ => ops::emit(&mut self.context(), op),
