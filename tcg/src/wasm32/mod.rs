@@ -11,8 +11,8 @@
 //! function pointer, with the signature of a helper: `(cpu: i32, i64 × nargs) -> i64`.
 
 pub mod body;
-mod flow;
 pub mod float;
+mod flow;
 pub mod groups;
 pub mod imports;
 mod memory;
