@@ -166,9 +166,9 @@ impl<G: GuestCpu> Machine<G> {
         }
     }
 
-    /// Executions after which a block is hot.
+    /// Interpreted executions after which a block is hot: with a threshold of 1, none.
     pub(crate) fn hot_count(&self) -> u32 {
-        self.config.jit.map_or(NEVER, |jit| jit.threshold)
+        self.config.jit.map_or(NEVER, |jit| jit.threshold - 1)
     }
 
     /// Whether a vCPU's thread has something else to do than run it.

@@ -1,4 +1,5 @@
-//! Sstc's timer: STIP is up while `time` has reached `stimecmp` (Privileged manual, chapter "Sstc").
+//! Sstc's timer: STIP is up while `time` has reached `stimecmp` (Privileged manual,
+//! chapter "Sstc").
 //!
 //! Three threads have reason to look: the hart that writes a CSR, the main loop when the time has
 //! come, and whoever writes `mtime`. All do the same under one lock, so the last look is right.

@@ -11,7 +11,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering, fence};
 
 use super::bytecode::{Opcode, for_each_bytecode};
-use super::insn::Insn;
+use super::insn::{Insn, low, pair, sext};
 use super::memory;
 use crate::cpu_state::{CpuState, JumpCacheEntry, NO_EXCEPTION, PAGE_MASK, SLOT_ZERO};
 use crate::exec::{ExecEnv, Exit, Fault};
@@ -137,21 +137,6 @@ macro_rules! define_exec {
 }
 
 for_each_bytecode!(define_exec);
-
-/// The low half, sign-extended.
-#[inline(always)]
-const fn sext(value: u64) -> u64 {
-    value as i32 as u64
-}
-
-#[inline(always)]
-const fn low(value: u64) -> u64 {
-    value as u32 as u64
-}
-
-const fn pair(low: u64, high: u64) -> u128 {
-    (high as u128) << 64 | low as u128
-}
 
 /// All methods have the promise of [`exec`].
 #[allow(clippy::missing_safety_doc, reason = "see above")]

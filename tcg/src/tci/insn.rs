@@ -51,3 +51,18 @@ fields! {
     c1: u8 as u8, 5;
     c2: u8 as u8, 6;
 }
+
+/// The low half, sign-extended.
+#[inline(always)]
+pub const fn sext(value: u64) -> u64 {
+    value as i32 as u64
+}
+
+#[inline(always)]
+pub const fn low(value: u64) -> u64 {
+    value as u32 as u64
+}
+
+pub const fn pair(low: u64, high: u64) -> u128 {
+    (high as u128) << 64 | low as u128
+}

@@ -6,7 +6,8 @@
 
 use std::ops::Range;
 
-use super::{Options, Region};
+use super::{Options, Region, RegionBlock};
+use crate::builder::Function;
 use crate::cpu_state::SLOTS;
 use crate::ir::*;
 use crate::optimize::in_slots;
@@ -16,12 +17,10 @@ use crate::optimize::in_slots;
 pub struct Slots([u64; SLOTS / 64]);
 
 impl Slots {
+    pub const ALL: Self = Self([!0; SLOTS / 64]);
+
     pub fn insert(&mut self, slot: u8) {
         self.0[usize::from(slot) / 64] |= 1 << (slot % 64);
-    }
-
-    pub fn remove(&mut self, slot: u8) {
-        self.0[usize::from(slot) / 64] &= !(1 << (slot % 64));
     }
 
     pub fn contains(&self, slot: u8) -> bool {
@@ -43,12 +42,14 @@ impl Slots {
         self
     }
 
-    pub fn iter(mut self) -> impl Iterator<Item = u8> {
-        std::iter::from_fn(move || {
-            let at = self.0.iter().position(|word| *word != 0)?;
-            let bit = self.0[at].trailing_zeros();
-            self.0[at] &= self.0[at] - 1;
-            Some((64 * at as u32 + bit) as u8)
+    pub fn iter(self) -> impl Iterator<Item = u8> {
+        let words = self.0.into_iter().zip((0u8..).step_by(64));
+        words.flat_map(|(mut word, first)| {
+            std::iter::from_fn(move || {
+                let bit = word.trailing_zeros() as u8;
+                word &= word.wrapping_sub(1);
+                (bit < 64).then(|| first + bit)
+            })
         })
     }
 }
@@ -105,7 +106,7 @@ pub struct Effects {
     pub leaves: bool,
 }
 
-pub fn effects(kind: OpKind, options: &Options<'_>) -> Effects {
+fn effects(kind: OpKind, options: &Options<'_>) -> Effects {
     match kind {
         OpKind::Call { helper, .. } => {
             let info = options.helpers.get(usize::from(helper.0));
@@ -126,6 +127,12 @@ pub fn effects(kind: OpKind, options: &Options<'_>) -> Effects {
             reload: in_slots(offset),
             ..Effects::default()
         },
+        OpKind::ExitTb {
+            exit: TbExit::Exception,
+        } => Effects {
+            faults: true,
+            ..Effects::default()
+        },
         // Whether it is linked or not, the region is left: one write-back serves both ways.
         OpKind::GotoTb { .. } => Effects {
             write_back: true,
@@ -143,18 +150,33 @@ pub fn effects(kind: OpKind, options: &Options<'_>) -> Effects {
     }
 }
 
-/// Guest registers that an op reads and writes.
-pub fn slots_of(region: &Region<'_>, block: usize, op: Op) -> (Slots, Slots) {
-    let temps = &region.blocks[block].function.temps;
+/// What the analysis asks of an op.
+#[derive(Clone, Copy, Debug)]
+pub struct OpInfo {
+    /// Guest registers among its inputs and outputs.
+    pub read: Slots,
+    pub written: Slots,
+    pub effects: Effects,
+}
+
+fn op_info(function: &Function, op: Op, options: &Options<'_>) -> OpInfo {
+    let temps = &function.temps;
     let (mut read, mut written) = (Slots::default(), Slots::default());
     let slot = |temp: &Temp| match temps.get(usize::from(temp.0)).map(|info| info.kind) {
         Some(TempKind::Global { slot }) => Some(slot),
         _ => None,
     };
     let mut kind = op.kind;
+    if let OpKind::GotoPtr {} = kind {
+        read.insert(options.pc_slot);
+    }
     kind.inputs(|temp| slot(temp).into_iter().for_each(|slot| read.insert(slot)));
     kind.outputs(|temp| slot(temp).into_iter().for_each(|slot| written.insert(slot)));
-    (read, written)
+    OpInfo {
+        read,
+        written,
+        effects: effects(op.kind, options),
+    }
 }
 
 /// See the module's text.
@@ -170,6 +192,8 @@ pub struct Flow {
     pub used: Slots,
     /// The sets that faults write back.
     pub fault_sets: Vec<Slots>,
+    /// By block of the region, by op.
+    pub ops: Vec<Vec<OpInfo>>,
 }
 
 /// More sets than this, and further faults write back all that the region ever changes.
@@ -179,6 +203,11 @@ impl Flow {
     pub fn new(region: &Region<'_>, options: &Options<'_>) -> Self {
         let (blocks, starts) = basic_blocks(region);
         let count = blocks.len();
+        let info = |block: &RegionBlock<'_>| {
+            let ops = block.function.ops.iter();
+            ops.map(|&op| op_info(block.function, op, options))
+                .collect()
+        };
         let mut flow = Self {
             blocks,
             starts,
@@ -186,11 +215,12 @@ impl Flow {
             live: vec![Slots::default(); count],
             used: Slots::default(),
             fault_sets: Vec::new(),
+            ops: region.blocks.iter().map(info).collect(),
         };
         let reachable = flow.reachable(region);
-        flow.find_dirty(region, options, &reachable);
-        flow.find_fault_sets(region, options, &reachable);
-        flow.find_live(region, options, &reachable);
+        flow.find_dirty(&reachable);
+        flow.find_fault_sets(&reachable);
+        flow.find_live(&reachable);
         flow
     }
 
@@ -206,7 +236,23 @@ impl Flow {
         reachable
     }
 
-    fn find_dirty(&mut self, region: &Region<'_>, options: &Options<'_>, reachable: &[bool]) {
+    /// The ops of a basic block.
+    fn infos(&self, at: usize) -> &[OpInfo] {
+        let block = &self.blocks[at];
+        &self.ops[block.block][block.ops.clone()]
+    }
+
+    fn find_dirty(&mut self, reachable: &[bool]) {
+        // What a block makes dirty, and whether what was so stays so.
+        let transfer: Vec<(Slots, bool)> = (0..self.blocks.len())
+            .map(|at| {
+                let infos = self.infos(at);
+                let dirty = infos
+                    .iter()
+                    .fold(Slots::default(), |dirty, op| op.dirty(dirty));
+                (dirty, !infos.iter().any(|op| op.effects.write_back))
+            })
+            .collect();
         let mut work: Vec<usize> = (0..self.blocks.len())
             .rev()
             .filter(|&b| reachable[b])
@@ -214,7 +260,12 @@ impl Flow {
         let mut visited = vec![false; self.blocks.len()];
         while let Some(at) = work.pop() {
             visited[at] = true;
-            let dirty = self.dirty_after(region, options, at);
+            let (made, keeps) = transfer[at];
+            let dirty = if keeps {
+                made.union(self.dirty[at])
+            } else {
+                made
+            };
             for to in self.blocks[at].end.successors() {
                 let joined = self.dirty[to].union(dirty);
                 if joined != self.dirty[to] || !visited[to] {
@@ -225,47 +276,29 @@ impl Flow {
         }
     }
 
-    fn dirty_after(&mut self, region: &Region<'_>, options: &Options<'_>, at: usize) -> Slots {
-        let block = self.blocks[at].clone();
-        let mut dirty = self.dirty[at];
-        for &op in &region.blocks[block.block].function.ops[block.ops] {
-            let (read, written) = slots_of(region, block.block, op);
-            self.used = self.used.union(read).union(written);
-            if let OpKind::GotoPtr {} = op.kind {
-                self.used.insert(options.pc_slot);
-            }
-            dirty = step_dirty(dirty, written, effects(op.kind, options));
-        }
-        dirty
-    }
-
-    fn find_fault_sets(&mut self, region: &Region<'_>, options: &Options<'_>, reachable: &[bool]) {
-        let (mut sets, mut all): (Vec<Slots>, Slots) = (Vec::new(), Slots::default());
+    fn find_fault_sets(&mut self, reachable: &[bool]) {
+        let (mut sets, mut used): (Vec<Slots>, Slots) = (Vec::new(), Slots::default());
+        let mut changed = Slots::default();
         for at in (0..self.blocks.len()).filter(|&b| reachable[b]) {
-            let block = &self.blocks[at];
             let mut dirty = self.dirty[at];
-            for &op in &region.blocks[block.block].function.ops[block.ops.clone()] {
-                let effects = effects(op.kind, options);
-                let before = if effects.write_back {
-                    Slots::default()
-                } else {
-                    dirty
-                };
-                if (effects.faults || is_exception(op.kind)) && !sets.contains(&before) {
+            for op in self.infos(at) {
+                let before = op.dirty_before(dirty);
+                if op.effects.faults && !sets.contains(&before) {
                     sets.push(before);
                 }
-                let (_, written) = slots_of(region, block.block, op);
-                all = all.union(written);
-                dirty = step_dirty(dirty, written, effects);
+                used = used.union(op.read).union(op.written);
+                changed = changed.union(op.written);
+                dirty = op.dirty(dirty);
             }
         }
         if sets.len() > FAULT_SETS_MAX {
             // Nothing may be written back over what a helper that raised has changed.
             sets.sort_by_key(|set| *set != Slots::default());
             sets.truncate(FAULT_SETS_MAX - 1);
-            sets.push(all);
+            sets.push(changed);
         }
         self.fault_sets = sets;
+        self.used = used;
     }
 
     /// The number of the set that a fault with these dirty registers writes back.
@@ -274,16 +307,31 @@ impl Flow {
         found.unwrap_or(self.fault_sets.len().saturating_sub(1))
     }
 
-    fn find_live(&mut self, region: &Region<'_>, options: &Options<'_>, reachable: &[bool]) {
+    fn find_live(&mut self, reachable: &[bool]) {
         let mut predecessors = vec![Vec::new(); self.blocks.len()];
         for at in (0..self.blocks.len()).filter(|&b| reachable[b]) {
             for to in self.blocks[at].end.successors() {
                 predecessors[to].push(at);
             }
         }
+        // What a block needs whatever follows, and what it passes on.
+        let transfer: Vec<(Slots, Slots)> = (0..self.blocks.len())
+            .map(|at| {
+                let needs = self.live_through(at, Slots::default(), |_, _| ());
+                let passes =
+                    self.infos(at)
+                        .iter()
+                        .fold(Slots::ALL, |passes, op| match op.effects.reload {
+                            true => Slots::default(),
+                            false => passes.difference(op.written),
+                        });
+                (needs, passes)
+            })
+            .collect();
         let mut work: Vec<usize> = (0..self.blocks.len()).filter(|&b| reachable[b]).collect();
         while let Some(at) = work.pop() {
-            let live = self.live_through(region, options, at, |_, _| ());
+            let (needs, passes) = transfer[at];
+            let live = needs.union(passes.intersection(self.live_behind(at)));
             if live != self.live[at] {
                 self.live[at] = live;
                 work.extend(&predecessors[at]);
@@ -291,82 +339,75 @@ impl Flow {
         }
     }
 
-    /// What is live at the start of a basic block; tells `note` what is live behind each op.
+    /// What is live at the end of a basic block.
+    pub fn live_behind(&self, at: usize) -> Slots {
+        let successors = self.blocks[at].end.successors().into_iter();
+        successors.fold(Slots::default(), |live, to| live.union(self.live[to]))
+    }
+
+    /// What is live at the start of a basic block, with `live` at its end; tells `note` what is
+    /// live behind each op.
     pub fn live_through(
         &self,
-        region: &Region<'_>,
-        options: &Options<'_>,
         at: usize,
+        mut live: Slots,
         mut note: impl FnMut(usize, Slots),
     ) -> Slots {
-        let block = &self.blocks[at];
-        let ops = &region.blocks[block.block].function.ops[block.ops.clone()];
-        let needed = self.needed(region, options, at);
-        let successors = block.end.successors().into_iter();
-        let mut live = successors.fold(Slots::default(), |live, to| live.union(self.live[to]));
-        for (index, &op) in ops.iter().enumerate().rev() {
-            note(block.ops.start + index, live);
-            let (read, written) = slots_of(region, block.block, op);
-            let effects = effects(op.kind, options);
-            if effects.reload {
+        let infos = self.infos(at);
+        let mut dirty = self.dirty[at];
+        let needed: Vec<Slots> = infos
+            .iter()
+            .map(|op| {
+                let needed = self.needed(op, dirty);
+                dirty = op.dirty(dirty);
+                needed
+            })
+            .collect();
+        let first = self.blocks[at].ops.start;
+        for (index, op) in infos.iter().enumerate().rev() {
+            note(first + index, live);
+            if op.effects.reload {
                 live = Slots::default();
             }
-            written.iter().for_each(|slot| live.remove(slot));
-            live = live.union(read).union(needed[index]);
+            live = live
+                .difference(op.written)
+                .union(op.read)
+                .union(needed[index]);
         }
-        live.union(self.needed_at_start(region, at))
-    }
-
-    /// By op: what its ways out write back.
-    fn needed(&self, region: &Region<'_>, options: &Options<'_>, at: usize) -> Vec<Slots> {
-        let block = &self.blocks[at];
-        let mut dirty = self.dirty[at];
-        let ops = &region.blocks[block.block].function.ops[block.ops.clone()];
-        let needed = ops.iter().map(|&op| {
-            let effects = effects(op.kind, options);
-            let mut needed = Slots::default();
-            if effects.write_back || effects.leaves {
-                needed = dirty;
-            }
-            if effects.faults || is_exception(op.kind) {
-                let before = if effects.write_back {
-                    Slots::default()
-                } else {
-                    dirty
-                };
-                needed = needed.union(self.fault_sets[self.fault_set(before)]);
-            }
-            if let OpKind::GotoPtr {} = op.kind {
-                needed.insert(options.pc_slot);
-            }
-            dirty = step_dirty(dirty, slots_of(region, block.block, op).1, effects);
-            needed
-        });
-        needed.collect()
-    }
-
-    /// A block may not be entered (`-icount`, the budget of loops): then it is left at its start.
-    fn needed_at_start(&self, _region: &Region<'_>, at: usize) -> Slots {
+        // A block may not be entered (`-icount`, the budget of loops): then it is left here.
         match self.blocks[at].is_start {
-            true => self.dirty[at],
-            false => Slots::default(),
+            true => live.union(self.dirty[at]),
+            false => live,
         }
+    }
+
+    /// What the ways out of an op write back.
+    fn needed(&self, op: &OpInfo, dirty: Slots) -> Slots {
+        let mut needed = Slots::default();
+        if op.effects.write_back || op.effects.leaves {
+            needed = dirty;
+        }
+        if op.effects.faults {
+            let set = self.fault_set(op.dirty_before(dirty));
+            needed = needed.union(self.fault_sets[set]);
+        }
+        needed
     }
 }
 
-pub fn is_exception(kind: OpKind) -> bool {
-    let exception = TbExit::Exception;
-    matches!(kind, OpKind::ExitTb { exit } if exit == exception)
-}
+impl OpInfo {
+    /// What may be dirty when the op does its work.
+    pub fn dirty_before(&self, dirty: Slots) -> Slots {
+        match self.effects.write_back {
+            true => Slots::default(),
+            false => dirty,
+        }
+    }
 
-/// What may be dirty behind an op.
-pub fn step_dirty(dirty: Slots, written: Slots, effects: Effects) -> Slots {
-    let before = if effects.write_back {
-        Slots::default()
-    } else {
-        dirty
-    };
-    before.union(written)
+    /// What may be dirty behind it.
+    pub fn dirty(&self, dirty: Slots) -> Slots {
+        self.dirty_before(dirty).union(self.written)
+    }
 }
 
 /// Cuts the blocks of a region at labels and branches. Also returns where each block starts.

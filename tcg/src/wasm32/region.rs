@@ -13,13 +13,13 @@ use std::mem::offset_of;
 use wasm_encoder::{BlockType, BranchHint, ValType};
 
 use super::body::{Body, CPU, Frame, Local, TB};
-use super::flow::{BasicBlock, End, Flow, Slots, effects, slots_of, step_dirty};
+use super::flow::{BasicBlock, End, Flow, Slots};
 use super::groups::Groups;
 use super::imports::{FUNCTION_TYPE, Imports};
 use super::ops::{self, Context, FaultExit, Locals, at, value_type};
 use super::structure::{Event, Structure, structure};
 use super::{Leave, Options, Region, RegionBlock, RegionError};
-use crate::cpu_state::CpuState;
+use crate::cpu_state::{CpuState, SLOTS};
 use crate::ir::*;
 use crate::tb::TbHeader;
 
@@ -76,10 +76,18 @@ fn graph(region: &Region<'_>, flow: &Flow, reachable: &[bool]) -> (Vec<usize>, V
 
 /// Locals that all blocks share.
 struct Pool {
-    globals: HashMap<u8, (Local, Type)>,
+    /// By slot: the guest registers that the region uses.
+    globals: Vec<Option<(Local, Type)>>,
     /// By type (I32, I64): the locals that blocks use for their temps.
     temps: [Vec<Local>; 2],
     scratch: [Vec<Local>; 2],
+}
+
+impl Pool {
+    fn global(&self, slot: u8) -> Local {
+        let global = self.globals[usize::from(slot)];
+        global.expect("all that the region uses have locals").0
+    }
 }
 
 /// The locals of one block: [`Pool`] and which temp is where.
@@ -92,7 +100,8 @@ struct BlockLocals<'a> {
 /// Where the temps of a block are.
 #[derive(Default)]
 struct Places {
-    local: HashMap<Temp, Local>,
+    /// By temp.
+    local: Vec<Option<Local>>,
     used: [usize; 2],
 }
 
@@ -107,16 +116,22 @@ impl Locals for BlockLocals<'_> {
     fn local(&mut self, body: &mut Body, temp: Temp) -> Local {
         let info = self.temps[usize::from(temp.0)];
         if let TempKind::Global { slot } = info.kind {
-            return self.pool.globals[&slot].0;
+            return self.pool.global(slot);
         }
-        if let Some(&local) = self.places.local.get(&temp) {
+        let number = usize::from(temp.0);
+        if self.places.local.len() <= number {
+            self.places
+                .local
+                .resize(self.temps.len().max(number + 1), None);
+        }
+        if let Some(local) = self.places.local[number] {
             return local;
         }
         let kind = info.ty as usize;
         let index = self.places.used[kind];
         self.places.used[kind] += 1;
         let local = nth(&mut self.pool.temps[kind], body, info.ty, index);
-        self.places.local.insert(temp, local);
+        self.places.local[number] = Some(local);
         local
     }
 
@@ -191,7 +206,7 @@ impl<'a> Emitter<'a> {
             places: region.blocks.iter().map(|_| Places::default()).collect(),
             groups: region.blocks.iter().map(groups).collect(),
             pool: Pool {
-                globals: HashMap::new(),
+                globals: vec![None; SLOTS],
                 temps: Default::default(),
                 scratch: Default::default(),
             },
@@ -280,10 +295,10 @@ impl<'a> Emitter<'a> {
         for info in temps {
             if let TempKind::Global { slot } = info.kind
                 && used.contains(slot)
-                && !self.pool.globals.contains_key(&slot)
+                && self.pool.globals[usize::from(slot)].is_none()
             {
                 let local = self.body.new_local(value_type(info.ty));
-                self.pool.globals.insert(slot, (local, info.ty));
+                self.pool.globals[usize::from(slot)] = Some((local, info.ty));
             }
         }
     }
@@ -316,7 +331,7 @@ impl<'a> Emitter<'a> {
 
     fn load(&mut self, slots: Slots) {
         for slot in slots.intersection(self.flow.used).iter() {
-            let Some(&(local, ty)) = self.pool.globals.get(&slot) else {
+            let Some((local, ty)) = self.pool.globals[usize::from(slot)] else {
                 continue;
             };
             self.body.get(CPU);
@@ -330,7 +345,7 @@ impl<'a> Emitter<'a> {
 
     fn write_back(&mut self, slots: Slots) {
         for slot in slots.iter() {
-            let Some(&(local, ty)) = self.pool.globals.get(&slot) else {
+            let Some((local, ty)) = self.pool.globals[usize::from(slot)] else {
                 continue;
             };
             self.body.get(CPU);
@@ -519,22 +534,20 @@ impl<'a> Emitter<'a> {
             self.take_count(block.block, dirty);
         }
         let mut live = HashMap::new();
-        let note = |op, after| _ = live.insert(op, after);
-        self.flow
-            .live_through(self.region, self.options, number, note);
+        let infos = &self.flow.ops[block.block];
+        if infos[block.ops.clone()].iter().any(|op| op.effects.reload) {
+            let behind = self.flow.live_behind(number);
+            let note = |op, after| _ = live.insert(op, after);
+            self.flow.live_through(number, behind, note);
+        }
         let mut insns = block.insns;
         let function = self.region.blocks[block.block].function;
         for index in block.ops.clone() {
-            let op = function.ops[index];
-            let effects = effects(op.kind, self.options);
-            if effects.write_back {
+            let (op, info) = (function.ops[index], infos[index]);
+            if info.effects.write_back {
                 self.write_back(dirty);
             }
-            let before = if effects.write_back {
-                Slots::default()
-            } else {
-                dirty
-            };
+            let before = info.dirty_before(dirty);
             match op.kind {
                 OpKind::InsnStart { .. } => insns += 1,
                 OpKind::GotoTb { slot } => self.goto_tb(block.block, slot),
@@ -542,12 +555,11 @@ impl<'a> Emitter<'a> {
                 OpKind::GotoPtr {} => self.goto_ptr(edges, block, before),
                 _ => self.op(block.block, index, insns, before),
             }
-            let (_, written) = slots_of(self.region, block.block, op);
-            dirty = step_dirty(dirty, written, effects);
-            if effects.reload {
+            dirty = info.dirty(dirty);
+            if info.effects.reload {
                 let needed = live.get(&index).copied().unwrap_or_default();
                 // Its own result is newer than what memory has.
-                self.load(needed.difference(written));
+                self.load(needed.difference(info.written));
             }
         }
         match block.end {

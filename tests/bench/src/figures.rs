@@ -1,5 +1,5 @@
-//! What is measured beside the time of workloads: the way to the first byte of the guest, the memory
-//! of the emulator's process, and the size of what a page would download.
+//! What is measured beside the time of workloads: the way to the first byte of the guest, the
+//! memory of the emulator's process, and the size of what a page would download.
 
 use std::fs;
 use std::path::Path;

@@ -40,7 +40,7 @@ const GATHER_FROM: u32 = 64;
 /// `-accel tcg,threshold=N,max-instances=N`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JitConfig {
-    /// Interpreted executions after which a block is hot.
+    /// The execution of a block, counted from 1, at which it is hot.
     pub threshold: u32,
     /// Most instances of modules in one thread.
     pub max_instances: usize,
@@ -49,7 +49,7 @@ pub struct JitConfig {
 impl Default for JitConfig {
     fn default() -> Self {
         Self {
-            threshold: 500,
+            threshold: 3000,
             max_instances: 2000,
         }
     }

@@ -10,10 +10,10 @@ use wasm_encoder::{BlockType, MemArg};
 
 use super::{Edges, Emitter};
 use crate::cpu_state::{CpuState, JUMP_CACHE_BITS, JUMP_CACHE_ENTRIES, JumpCacheEntry};
-use crate::ir::{OpKind, Temp, TempKind};
+use crate::ir::OpKind;
 use crate::wasm32::Leave;
 use crate::wasm32::body::{CPU, Local};
-use crate::wasm32::flow::{BasicBlock, End, Slots, effects};
+use crate::wasm32::flow::{BasicBlock, End, Slots};
 use crate::wasm32::ops::at;
 
 /// Where in the jump cache an entry's field is, for the address of the CPU.
@@ -42,26 +42,16 @@ impl Emitter<'_> {
     /// The pc at the end of a basic block, if that is known.
     fn known_pc(&self, block: &BasicBlock) -> Option<u64> {
         let function = self.region.blocks[block.block].function;
-        let pc = TempKind::Global {
-            slot: self.options.pc_slot,
+        let infos = &self.flow.ops[block.block];
+        let changes = |index: &usize| {
+            let info = &infos[*index];
+            info.effects.reload || info.written.contains(self.options.pc_slot)
         };
-        let is_pc = |temp: Temp| {
-            let info = function.temps.get(usize::from(temp.0));
-            info.is_some_and(|info| info.kind == pc)
-        };
-        for op in function.ops[block.ops.clone()].iter().rev() {
-            match op.kind {
-                OpKind::Mov { d, a } if is_pc(d) => return function.const_value(a),
-                mut kind => {
-                    let mut changes = effects(kind, self.options).reload;
-                    kind.outputs(|d| changes |= is_pc(*d));
-                    if changes {
-                        return None;
-                    }
-                }
-            }
+        let last = block.ops.clone().rev().find(changes)?;
+        match function.ops[last].kind {
+            OpKind::Mov { a, .. } => function.const_value(a),
+            _ => None,
         }
-        None
     }
 
     /// Goes to the block if it is what the jump cache has for its pc, which is the CPU's.
@@ -96,7 +86,7 @@ impl Emitter<'_> {
     }
 
     fn push_pc(&mut self) {
-        let (pc, _) = self.pool.globals[&self.options.pc_slot];
+        let pc = self.pool.global(self.options.pc_slot);
         self.body.get(pc);
     }
 
