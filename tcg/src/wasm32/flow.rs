@@ -389,7 +389,8 @@ impl Flow {
         }
         if op.effects.faults {
             let set = self.fault_set(op.dirty_before(dirty));
-            needed = needed.union(self.fault_sets[set]);
+            // Blocks that cannot be reached have no set.
+            needed = needed.union(self.fault_sets.get(set).copied().unwrap_or_default());
         }
         needed
     }
