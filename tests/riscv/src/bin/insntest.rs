@@ -23,13 +23,14 @@ enum Error {
     Usage(String),
 }
 
-const USAGE: &str =
-    "insntest --emulator 'CMD ...' [--cross 'CMD ...'] [--cpu MODEL] [--list] [NAME ...]";
+const USAGE: &str = "insntest --emulator 'CMD ...' [--cross 'CMD ...'] [--cpu MODEL] [--slow FACTOR] [--list] \
+     [NAME ...]";
 /// Every instruction that a test may use; what a test is about, its name says.
 const MARCH: &str = "-march=rv64imafd_zicsr_zifencei_zicntr_zihpm_zba_zbb_zbc_zbs_zbkb_zicond_\
 zicbom_zicbop_zicboz_zihintpause_zfh_zfa_zacas_zabha_zawrs_svinval";
 const RAM: u64 = 0x8000_0000;
-const LIMIT: Duration = Duration::from_secs(20);
+/// How long a test may take, in seconds; `--slow` multiplies it.
+const LIMIT: u32 = 20;
 const AT_ONCE: usize = 2;
 
 /// The command line.
@@ -38,6 +39,7 @@ struct Config {
     cross: Vec<String>,
     /// What `max` at the front of a test's CPU becomes.
     cpu: String,
+    limit: Duration,
     names: Vec<String>,
     list: bool,
 }
@@ -62,6 +64,7 @@ fn parse_args() -> Result<Config, Error> {
         emulator: Vec::new(),
         cross: words(&cross),
         cpu: "max".into(),
+        limit: Duration::from_secs(LIMIT.into()),
         names: Vec::new(),
         list: false,
     };
@@ -75,6 +78,11 @@ fn parse_args() -> Result<Config, Error> {
             "--emulator" => config.emulator = words(&value()?),
             "--cross" => config.cross = words(&value()?),
             "--cpu" => config.cpu = value()?,
+            "--slow" => {
+                let factor = value()?.parse::<u32>();
+                let factor = factor.map_err(|_| Error::Usage(format!("--slow: {USAGE}")))?;
+                config.limit *= factor;
+            }
             "--list" => config.list = true,
             _ if arg.starts_with('-') => return Err(Error::Usage(format!("{arg}: {USAGE}"))),
             _ => config.names.push(arg),
@@ -191,8 +199,10 @@ fn run(config: &Config, test: &Test, image: &Path) -> Result<(), String> {
         match child.try_wait() {
             Ok(Some(status)) if status.success() => return Ok(()),
             Ok(Some(status)) => break status.to_string(),
-            Ok(None) if start.elapsed() < LIMIT => std::thread::sleep(Duration::from_millis(5)),
-            Ok(None) => break format!("no end within {} s", LIMIT.as_secs()),
+            Ok(None) if start.elapsed() < config.limit => {
+                std::thread::sleep(Duration::from_millis(5))
+            }
+            Ok(None) => break format!("no end within {} s", config.limit.as_secs()),
             Err(e) => break e.to_string(),
         }
     };
