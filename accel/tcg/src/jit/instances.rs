@@ -26,6 +26,8 @@ struct Instance {
 pub(crate) struct Instances {
     thread: usize,
     max: usize,
+    /// What the entries of a dropped instance start to count from.
+    hot_count: u32,
     /// The oldest first. The first `probation` of them are on probation.
     live: VecDeque<Instance>,
     probation: usize,
@@ -33,10 +35,11 @@ pub(crate) struct Instances {
 }
 
 impl Instances {
-    pub(crate) fn new(thread: usize, max: usize) -> Self {
+    pub(crate) fn new(thread: usize, max: usize, hot_count: u32) -> Self {
         Self {
             thread,
             max: max.max(1),
+            hot_count,
             live: VecDeque::new(),
             probation: 0,
             free_slots: Vec::new(),
@@ -106,6 +109,19 @@ impl Instances {
         }
     }
 
+    /// Its entries are interpreted until they are hot once more, so that too small a budget does
+    /// not mean to make instances all the time.
+    fn cool(&self, instance: &Instance) {
+        let regions = instance.module.regions.iter();
+        for region in regions.filter(|region| region.is_valid()) {
+            for header in region.entries.iter().map(|entry| entry.header()) {
+                if header.wasm_instance[self.thread].load(Ordering::SeqCst) == 0 {
+                    header.exec_count[self.thread].store(self.hot_count, Ordering::SeqCst);
+                }
+            }
+        }
+    }
+
     fn unlink(&self, instance: &Instance) {
         for (region, slot) in instance.module.regions.iter().zip(&instance.slots) {
             if !region.is_valid() {
@@ -146,6 +162,7 @@ impl Instances {
         self.probation -= usize::from(at < self.probation);
         if let Some(instance) = self.live.remove(at) {
             self.unlink(&instance);
+            self.cool(&instance);
             host::clear_slots(&instance.slots);
             self.free_slots.extend(instance.slots);
         }

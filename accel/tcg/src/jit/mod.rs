@@ -96,7 +96,7 @@ pub(crate) struct JitThread {
 impl JitThread {
     pub(crate) fn new(jit: Arc<Jit>, thread: usize) -> Self {
         Self {
-            instances: Instances::new(thread, jit.config.max_instances),
+            instances: Instances::new(thread, jit.config.max_instances, jit.config.threshold - 1),
             jit,
             thread,
             compiler: Compiler::default(),
