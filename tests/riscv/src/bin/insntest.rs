@@ -23,8 +23,8 @@ enum Error {
     Usage(String),
 }
 
-const USAGE: &str = "insntest --emulator 'CMD ...' [--cross 'CMD ...'] [--cpu MODEL] [--slow FACTOR] [--list] \
-     [NAME ...]";
+const USAGE: &str = "insntest --emulator 'CMD ...' [--cross 'CMD ...'] [--cpu MODEL] \
+    [--slow FACTOR] [--list] [NAME ...]";
 /// Every instruction that a test may use; what a test is about, its name says.
 const MARCH: &str = "-march=rv64imafd_zicsr_zifencei_zicntr_zihpm_zba_zbb_zbc_zbs_zbkb_zicond_\
 zicbom_zicbop_zicboz_zihintpause_zfh_zfa_zacas_zabha_zawrs_svinval";
