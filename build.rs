@@ -6,6 +6,9 @@ const EMSCRIPTEN_LINK: &[&str] = &[
     // `main` runs on a thread, so that it may block; the first one keeps JavaScript's event loop.
     "-pthread",
     "-sPROXY_TO_PTHREAD",
+    // The main loop's and the first vCPU's worker: Node takes 100 ms to start one, so let them
+    // start together, and while the module is compiled.
+    "-sPTHREAD_POOL_SIZE=2",
     // It is exported by its attribute in main.c.
     "-Wno-unused-main",
     "-sEXIT_RUNTIME",
