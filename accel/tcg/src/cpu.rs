@@ -138,6 +138,8 @@ pub struct CpuCommon {
     pub(crate) stats: CpuStats,
     /// The last request was seen in WebAssembly.
     pub(crate) asked_in_region: bool,
+    /// The block that is hot is so because of a loop that has been long in a region already.
+    pub(crate) long_loop: bool,
 }
 
 /// Pages with code and data that are watched at a time.
@@ -184,6 +186,7 @@ impl CpuCommon {
             mixed_pages: [(u32::MAX, 0); MIXED_PAGES],
             stats: CpuStats::default(),
             asked_in_region: false,
+            long_loop: false,
         }
     }
 

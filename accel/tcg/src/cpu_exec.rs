@@ -159,6 +159,7 @@ impl<'a, G: GuestCpu> Engine<'a, G> {
             log_block(cpu, tb);
         }
         let thread = self.jit.as_ref().map(JitThread::thread);
+        let budget = cpu.common().state.icount_left;
         let exit = tb_ref::run(
             &mut Env {
                 cpu,
@@ -167,7 +168,11 @@ impl<'a, G: GuestCpu> Engine<'a, G> {
             },
             tb,
         );
-        let stats = &mut cpu.common_mut().stats;
+        let common = cpu.common_mut();
+        let stats = &mut common.stats;
+        if common.icount.is_some() {
+            stats.insns_counted += budget.wrapping_sub(common.state.icount_left) as u64;
+        }
         stats.exits += 1;
         match exit {
             Exit::Main => stats.exits_main += 1,

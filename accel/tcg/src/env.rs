@@ -100,8 +100,12 @@ impl<G: GuestCpu> ExecEnv for Env<'_, G> {
 impl<G: GuestCpu> Env<'_, G> {
     /// Runs a region; the block to go on with.
     fn call(&mut self, slot: u32, tb: TbRef) -> Result<TbRef, Exit> {
-        self.cpu.common_mut().stats.region_calls += 1;
+        let budget = self.cpu.common().state.icount_left;
         let left = jit::call(slot, self.cpu, tb);
+        let common = self.cpu.common_mut();
+        common.stats.region_calls += 1;
+        common.stats.region_leaves[Leave::of(left) as usize] += 1;
+        common.stats.insns_compiled += budget.wrapping_sub(common.state.icount_left) as u64;
         let tb = (left & !LEAVE_MASK) as usize;
         let block = tb as *const TbHeader;
         let exit = match Leave::of(left) {
@@ -114,12 +118,32 @@ impl<G: GuestCpu> Env<'_, G> {
                 self.cpu.common_mut().asked_in_region = true;
                 Exit::Request { tb: block }
             }
+            Leave::Loop => return self.go_round(tb),
             Leave::Exception => Exit::ExceptionAt {
                 tb: block,
                 insn: self.cpu.common().state.fault_insn,
             },
         };
         Err(exit)
+    }
+}
+
+impl<G: GuestCpu> Env<'_, G> {
+    /// A loop has made thousands of rounds in a region that it cannot be entered at: its block is
+    /// hot now, unless it is to stay with the interpreter.
+    fn go_round(&mut self, tb: usize) -> Result<TbRef, Exit> {
+        let tb = TbRef::from_address(tb).ok_or(Exit::Lookup)?;
+        let header = tb.header();
+        let Some(thread) = self.thread else {
+            return Ok(tb);
+        };
+        let linked = header.wasm_instance[thread].load(Ordering::Relaxed) != 0;
+        if linked || header.exec_count[thread].load(Ordering::Relaxed) == jit::NEVER {
+            return Ok(tb);
+        }
+        header.exec_count[thread].store(0, Ordering::Relaxed);
+        self.cpu.common_mut().long_loop = true;
+        Err(Exit::Hot { tb: tb.pointer() })
     }
 }
 

@@ -26,7 +26,24 @@ pub struct CpuStats {
     pub exits_lookup: u64,
     /// Entries into WebAssembly from the interpreter.
     pub region_calls: u64,
+    /// Ways back from WebAssembly, by [`Leave`](tcg::wasm32::Leave).
+    pub region_leaves: [u64; LEAVES.len()],
+    /// Guest instructions run under `-icount`: in WebAssembly, and all.
+    pub insns_compiled: u64,
+    pub insns_counted: u64,
 }
+
+/// What the ways back from WebAssembly are called.
+const LEAVES: [&str; 8] = [
+    "not compiled",
+    "exit 0 not linked",
+    "exit 1 not linked",
+    "changed state",
+    "lookups",
+    "requests",
+    "exceptions",
+    "long loops",
+];
 
 impl CpuStats {
     pub(crate) fn add(&mut self, other: &Self) {
@@ -42,6 +59,25 @@ impl CpuStats {
         self.exits_request += other.exits_request;
         self.exits_lookup += other.exits_lookup;
         self.region_calls += other.region_calls;
+        for (sum, more) in self.region_leaves.iter_mut().zip(other.region_leaves) {
+            *sum += more;
+        }
+        self.insns_compiled += other.insns_compiled;
+        self.insns_counted += other.insns_counted;
+    }
+
+    /// The part of `info jit` about WebAssembly.
+    fn write_regions(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "regions entered     {}", self.region_calls)?;
+        for (name, count) in LEAVES.iter().zip(self.region_leaves) {
+            writeln!(f, "  {name:<18}{count}")?;
+        }
+        if self.insns_counted > 0 {
+            let (share, all) = (self.insns_compiled as f64, self.insns_counted as f64);
+            let percent = 100.0 * share / all;
+            writeln!(f, "run in wasm         {percent:.1}% of {all} instructions")?;
+        }
+        Ok(())
     }
 }
 
@@ -72,8 +108,10 @@ impl Counter {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct JitStats {
     pub regions: u64,
-    /// Guest instructions in them.
+    /// Guest instructions and blocks in them; blocks that some other region had already.
     pub region_insns: u64,
+    pub region_blocks: u64,
+    pub blocks_again: u64,
     pub modules: u64,
     /// Bytes of the modules.
     pub bytes: u64,
@@ -96,6 +134,8 @@ impl fmt::Display for JitStats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "wasm regions        {}", self.regions)?;
         writeln!(f, "  instructions      {}", self.region_insns)?;
+        writeln!(f, "  blocks            {}", self.region_blocks)?;
+        writeln!(f, "    of others       {}", self.blocks_again)?;
         writeln!(f, "  died              {}", self.died)?;
         writeln!(f, "  given up          {}", self.too_large)?;
         writeln!(f, "wasm modules        {}", self.modules)?;
@@ -153,9 +193,9 @@ impl fmt::Display for Stats {
         writeln!(f, "  changed state     {}", self.cpus.exits_main)?;
         writeln!(f, "  requests          {}", self.cpus.exits_request)?;
         writeln!(f, "  lookups           {}", self.cpus.exits_lookup)?;
-        writeln!(f, "regions entered     {}", self.cpus.region_calls)?;
         match &self.jit {
             Some(jit) => {
+                self.cpus.write_regions(f)?;
                 self.samples.fmt(f)?;
                 jit.fmt(f)
             }

@@ -496,18 +496,22 @@ impl TbCache {
         block.map_or(0, |block| block.ranges.iter().map(length).sum())
     }
 
-    /// The region dies with any of these blocks; at once, if one is gone already.
-    pub(crate) fn add_region(&self, region: &Arc<RegionCode>, members: &[TbRef]) {
+    /// The region dies with any of these blocks; at once, if one is gone already. Returns how many
+    /// of them are in some other region.
+    pub(crate) fn add_region(&self, region: &Arc<RegionCode>, members: &[TbRef]) -> u64 {
         let mut inner = self.inner.lock();
         if members.iter().any(|tb| tb.header().is_invalid()) {
             region.die();
-            return;
+            return 0;
         }
+        let mut again = 0;
         for tb in members {
             let regions = &mut inner.blocks[tb.header().tb_index as usize].regions;
             regions.retain(|region| region.is_valid());
+            again += u64::from(!regions.is_empty());
             regions.push(region.clone());
         }
+        again
     }
 
     /// The words of the `insn_start` of a block's instruction by its number, and the number.

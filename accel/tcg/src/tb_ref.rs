@@ -17,7 +17,7 @@ use crate::exclusive::ExclusiveSection;
 use crate::guest::GuestCpu;
 
 /// See the module's text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct TbRef(NonNull<TbHeader>);
 
 // SAFETY: what changes in a header is atomic; see the module's text for its life.

@@ -46,12 +46,15 @@ pub enum Leave {
     Request = 5,
     /// An exception is pending, raised by instruction `CpuState::fault_insn` of the block.
     Exception = 6,
+    /// A loop of the region used its budget up, and its block has no instance in this thread. The
+    /// pc global may be stale.
+    Loop = 7,
 }
 
 impl Leave {
     /// What a function's result says.
     pub fn of(result: u32) -> Self {
-        const ALL: [Leave; 7] = [
+        const ALL: [Leave; 8] = [
             Leave::Next,
             Leave::Slot0,
             Leave::Slot1,
@@ -59,10 +62,9 @@ impl Leave {
             Leave::Lookup,
             Leave::Request,
             Leave::Exception,
+            Leave::Loop,
         ];
-        ALL.get((result & LEAVE_MASK) as usize)
-            .copied()
-            .unwrap_or(Leave::Main)
+        ALL[(result & LEAVE_MASK) as usize]
     }
 }
 

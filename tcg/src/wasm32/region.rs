@@ -314,13 +314,6 @@ impl<'a> Emitter<'a> {
         self.body.i32_const(Leave::Request as u32);
         self.body.sink().i32_or().return_();
         self.body.close();
-        let starts = self
-            .region
-            .entries
-            .iter()
-            .map(|&entry| self.flow.starts[entry]);
-        let live = starts.fold(Slots::default(), |live, at| live.union(self.flow.live[at]));
-        self.load(live);
         self.body.i32_const(LOOP_BUDGET);
         self.body.set(self.own.budget);
     }
@@ -396,22 +389,28 @@ impl<'a> Emitter<'a> {
         }
     }
 
-    fn choose_entry(&mut self, edges: &Edges<'_>, entries: &[usize]) {
-        let blocks = self
-            .region
-            .entries
-            .iter()
-            .map(|&entry| self.region.blocks[entry].tb);
-        let rest: Vec<(u32, usize)> = blocks.zip(entries.iter().copied()).collect();
-        for &(tb, node) in rest.iter().skip(1) {
+    /// Goes to the block asked for, with the guest registers that it wants. The first is what it is
+    /// if it is none of the others.
+    fn choose_entry(&mut self, edges: &Edges<'_>, nodes: &[usize]) {
+        let inside = Edges {
+            next: None,
+            ..*edges
+        };
+        let entries: Vec<usize> = self.region.entries.clone();
+        for (&entry, &node) in entries.iter().zip(nodes).skip(1) {
             self.body.get(TB);
-            self.body.i32_const(tb);
+            self.body.i32_const(self.region.blocks[entry].tb);
             self.body.sink().i32_eq();
-            self.branch_if(edges, node);
+            self.body.open_if(BlockType::Empty);
+            self.enter(&inside, entry, node);
+            self.body.close();
         }
-        if let Some(&first) = entries.first() {
-            self.branch(edges, first);
-        }
+        self.enter(edges, entries[0], nodes[0]);
+    }
+
+    fn enter(&mut self, edges: &Edges<'_>, entry: usize, node: usize) {
+        self.load(self.flow.live[self.flow.starts[entry]]);
+        self.branch(edges, node);
     }
 
     /// The innermost frame that leads to a node.
@@ -493,12 +492,13 @@ impl<'a> Emitter<'a> {
         let tb = self.region.blocks[self.flow.blocks[to].block].tb;
         self.body.i32_const(tb);
         self.body.set(self.own.header);
-        self.go_to_header(dirty);
+        self.go_to_header(dirty, Leave::Loop);
         self.body.close();
     }
 
-    /// Leaves for the block whose header's address is in `header`.
-    fn go_to_header(&mut self, dirty: Slots) {
+    /// Leaves for the block whose header's address is in `header`, with `otherwise` if it has no
+    /// instance in this thread.
+    fn go_to_header(&mut self, dirty: Slots, otherwise: Leave) {
         self.write_back(dirty);
         if self.options.tail_calls {
             let instance = at(offset_of!(CpuState, tb_instance_offset) as u64);
@@ -517,8 +517,11 @@ impl<'a> Emitter<'a> {
             self.body.sink().return_call_indirect(0, FUNCTION_TYPE);
             self.body.close();
         }
-        // `Leave::Next` is 0.
         self.body.get(self.own.header);
+        if otherwise != Leave::Next {
+            self.body.i32_const(otherwise as u32);
+            self.body.sink().i32_or();
+        }
         self.body.sink().return_();
     }
 
@@ -654,7 +657,7 @@ impl<'a> Emitter<'a> {
         self.body.sink().i32_load(at(0));
         self.body.tee(self.own.header);
         self.body.open_if(BlockType::Empty);
-        self.go_to_header(Slots::default());
+        self.go_to_header(Slots::default(), Leave::Next);
         self.body.close();
     }
 }

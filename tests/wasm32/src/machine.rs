@@ -228,7 +228,7 @@ impl Machine {
         let at = (result & !LEAVE_MASK) as usize;
         let is_tb = at == self.tb.addr();
         match Leave::of(result) {
-            Leave::Next => {
+            Leave::Next | Leave::Loop => {
                 let slot = self.ends.iter().position(|end| end.addr() == at);
                 EvalExit::GotoTb(slot.unwrap_or_else(|| panic!("no exit leads to {at:#x}")) as u8)
             }

@@ -110,7 +110,7 @@ impl Place {
         let number = self.tbs.iter().position(|tb| tb.addr() == address);
         let block = || number.expect("a header");
         match Leave::of(result) {
-            Leave::Next => Left::Next(block()),
+            Leave::Next | Leave::Loop => Left::Next(block()),
             Leave::Slot0 => Left::Slot(block(), 0),
             Leave::Slot1 => Left::Slot(block(), 1),
             Leave::Main => Left::Main,

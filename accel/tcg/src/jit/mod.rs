@@ -131,7 +131,9 @@ impl JitThread {
             }
         } else if !header.is_invalid() && self.claim(tb, number) {
             self.queue.push(tb);
-            if self.queue.len() >= BATCH || self.jit.config.threshold < GATHER_FROM {
+            let urgent = std::mem::take(&mut cpu.common_mut().long_loop);
+            let at_once = urgent || self.jit.config.threshold < GATHER_FROM;
+            if at_once || self.queue.len() >= BATCH {
                 self.compile(machine, cpu);
             }
         }
@@ -188,14 +190,21 @@ impl JitThread {
             if members.contains(&seed) {
                 continue;
             }
-            let Some(plan) = plan::plan(machine, &mut self.compiler, cpu, seed) else {
+            let has_code = |tb: TbRef| {
+                let module = tb.header().wasm_module.load(Ordering::Relaxed);
+                module != 0 && module != PENDING || regions.iter().any(|r| r.entries.contains(&tb))
+            };
+            let Some(plan) = plan::plan(machine, &mut self.compiler, cpu, seed, has_code) else {
                 continue;
             };
             match builder.add(&plan.region()) {
                 Ok(_) => {
                     let region = RegionCode::new(number, &plan, jit.config.threshold);
-                    jit.store.counters.region_insns.add(plan.insns.into());
-                    machine.tbs.add_region(&region, &plan.members());
+                    let counters = &jit.store.counters;
+                    counters.region_insns.add(plan.insns.into());
+                    counters.region_blocks.add(plan.blocks.len() as u64);
+                    let again = machine.tbs.add_region(&region, &plan.members());
+                    counters.blocks_again.add(again);
                     members.extend(plan.members());
                     regions.push(region);
                 }
@@ -225,7 +234,7 @@ impl Plan {
                 .iter()
                 .map(|block| block.region_block())
                 .collect(),
-            entries: vec![0],
+            entries: self.entries.clone(),
         }
     }
 

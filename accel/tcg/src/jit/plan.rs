@@ -5,7 +5,7 @@
 //! are removed). Edges by links stay in a page. All others are taken only when the jump cache says
 //! at run time that they lead to the very block, so nothing is assumed of the page tables.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::Ordering;
 
 use tcg::Compiler;
@@ -26,6 +26,8 @@ const BLOCKS_MAX: usize = 48;
 const INSNS_MAX: u32 = 400;
 /// A block is warm when it has been run this share of what makes it hot.
 const WARM_SHARE: u32 = 8;
+/// Entries of a region: each is one more comparison for all behind it.
+const ENTRIES_MAX: usize = 8;
 /// Blocks that a computed jump is compared with.
 const CANDIDATES_MAX: usize = 4;
 
@@ -52,9 +54,11 @@ impl PlannedBlock {
     }
 }
 
-/// A region to be; its entry is the first block.
+/// A region to be.
 pub(crate) struct Plan {
     pub(crate) blocks: Vec<PlannedBlock>,
+    /// Numbers of the blocks that it may be entered at; the seed is the first, and block 0.
+    pub(crate) entries: Vec<usize>,
     pub(crate) insns: u32,
 }
 
@@ -78,43 +82,126 @@ struct Found {
     returns_to: Option<TbRef>,
 }
 
-/// The region around a hot block; `None` if the block is not what it was.
+impl Found {
+    /// Where it goes itself, as far as that is known.
+    fn nexts(&self) -> impl Iterator<Item = TbRef> {
+        self.direct.iter().flatten().chain(&self.known).copied()
+    }
+}
+
+/// Looks blocks up, each once.
+struct Finder<'a, G> {
+    machine: &'a Machine<G>,
+    compiler: &'a mut Compiler,
+    cpu: &'a mut G,
+    found: HashMap<TbRef, Option<Found>>,
+}
+
+impl<G: GuestCpu> Finder<'_, G> {
+    fn find(&mut self, tb: TbRef) -> Option<&Found> {
+        let Self {
+            machine,
+            compiler,
+            cpu,
+            found,
+        } = self;
+        let entry = found.entry(tb);
+        entry
+            .or_insert_with(|| find(machine, compiler, cpu, tb))
+            .as_ref()
+    }
+
+    /// The warm blocks around the seed that `may` be in the region, nearest first.
+    fn around(&mut self, seed: TbRef, may: impl Fn(TbRef) -> bool) -> Vec<TbRef> {
+        let (mut blocks, mut insns) = (Vec::new(), 0);
+        let mut queue = VecDeque::from([seed]);
+        let mut queued = HashSet::from([seed]);
+        while let Some(tb) = queue.pop_front() {
+            let icount = tb.header().icount;
+            let full = blocks.len() >= BLOCKS_MAX || insns + icount > INSNS_MAX;
+            if full && !blocks.is_empty() {
+                continue;
+            }
+            let machine = self.machine;
+            let Some(block) = self.find(tb) else {
+                continue;
+            };
+            for next in block.nexts().chain(block.returns_to) {
+                if may(next) && is_warm(machine, next) && queued.insert(next) {
+                    queue.push_back(next);
+                }
+            }
+            insns += icount;
+            blocks.push(tb);
+        }
+        blocks
+    }
+
+    /// The blocks from which the seed is reached again.
+    fn in_loop(&self, seed: TbRef, blocks: &[TbRef]) -> HashSet<TbRef> {
+        let all = || blocks.iter().filter_map(|tb| self.found[tb].as_ref());
+        let returns: Vec<TbRef> = all().filter_map(|block| block.returns_to).collect();
+        let mut reaching = HashSet::from([seed]);
+        let mut more = true;
+        while more {
+            more = false;
+            for block in all() {
+                let computed = returns.iter().filter(|_| block.computed).copied();
+                let mut nexts = block.nexts().chain(computed);
+                more |= nexts.any(|next| reaching.contains(&next)) && reaching.insert(block.tb);
+            }
+        }
+        reaching
+    }
+}
+
+/// The region around a hot block; `None` if the block is not what it was. `has_code` tells which
+/// blocks are entries of regions. These are left out, so that code is not made many times over,
+/// unless they are in a loop with the seed.
 pub(crate) fn plan<G: GuestCpu>(
     machine: &Machine<G>,
     compiler: &mut Compiler,
     cpu: &mut G,
     seed: TbRef,
+    has_code: impl Fn(TbRef) -> bool,
 ) -> Option<Plan> {
-    let mut found: Vec<Found> = Vec::new();
-    let mut insns = 0;
-    let mut queue = VecDeque::from([seed]);
-    let mut queued = vec![seed];
-    while let Some(tb) = queue.pop_front() {
-        let full = found.len() >= BLOCKS_MAX || insns + tb.header().icount > INSNS_MAX;
-        if full && !found.is_empty() {
-            continue;
-        }
-        let Some(block) = find(machine, compiler, cpu, tb) else {
-            continue;
-        };
-        insns += tb.header().icount;
-        let nexts = block.direct.iter().flatten().chain(&block.known);
-        for &next in nexts.chain(&block.returns_to) {
-            if is_warm(machine, next) && !queued.contains(&next) {
-                queued.push(next);
-                queue.push_back(next);
-            }
-        }
-        found.push(block);
+    let mut finder = Finder {
+        machine,
+        compiler,
+        cpu,
+        found: HashMap::new(),
+    };
+    let mut blocks = finder.around(seed, |_| true);
+    if blocks.iter().any(|&tb| tb != seed && has_code(tb)) {
+        let in_loop = finder.in_loop(seed, &blocks);
+        blocks = finder.around(seed, |tb| in_loop.contains(&tb) || !has_code(tb));
     }
-    if found.first()?.tb != seed {
+    if *blocks.first()? != seed {
         return None;
     }
-    let counts = machine.counts();
+    let mut found = finder.found;
+    let take = |tb: &TbRef| found.remove(tb).flatten();
+    let found: Vec<Found> = blocks.iter().filter_map(take).collect();
     Some(Plan {
-        blocks: connect(found, counts),
-        insns,
+        insns: blocks.iter().map(|tb| tb.header().icount).sum(),
+        entries: entries(&found, has_code),
+        blocks: connect(found, machine.counts()),
     })
+}
+
+/// The seed, and where calls return to from functions that are not in the region.
+fn entries(found: &[Found], has_code: impl Fn(TbRef) -> bool) -> Vec<usize> {
+    let number = |tb: TbRef| found.iter().position(|block| block.tb == tb);
+    let calls_out = |block: &&Found| !block.nexts().any(|next| number(next).is_some());
+    let calls = found.iter().filter(calls_out);
+    let mut entries = vec![0];
+    let sites = calls.filter_map(|block| block.returns_to.filter(|&site| !has_code(site)));
+    for entry in sites.filter_map(number) {
+        if entries.len() < ENTRIES_MAX && !entries.contains(&entry) {
+            entries.push(entry);
+        }
+    }
+    entries
 }
 
 /// Turns headers into numbers of blocks.

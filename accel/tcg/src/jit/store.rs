@@ -32,7 +32,7 @@ impl RegionCode {
     pub(crate) fn new(module: u32, plan: &Plan, threshold: u32) -> Arc<Self> {
         Arc::new(Self {
             module,
-            entries: vec![plan.blocks[0].tb],
+            entries: plan.entries.iter().map(|&e| plan.blocks[e].tb).collect(),
             threshold,
             valid: AtomicBool::new(true),
         })
@@ -103,6 +103,8 @@ impl ModuleCode {
 pub(crate) struct JitCounters {
     pub(crate) regions: Counter,
     pub(crate) region_insns: Counter,
+    pub(crate) region_blocks: Counter,
+    pub(crate) blocks_again: Counter,
     pub(crate) modules: Counter,
     pub(crate) bytes: Counter,
     pub(crate) instances: Counter,
@@ -119,6 +121,8 @@ impl JitCounters {
         JitStats {
             regions: self.regions.get(),
             region_insns: self.region_insns.get(),
+            region_blocks: self.region_blocks.get(),
+            blocks_again: self.blocks_again.get(),
             modules: self.modules.get(),
             bytes: self.bytes.get(),
             instances: self.instances.get(),

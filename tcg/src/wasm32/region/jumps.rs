@@ -34,7 +34,7 @@ impl Emitter<'_> {
         self.write_back(dirty);
         self.look_up(known);
         self.body.open_if(BlockType::Empty);
-        self.go_to_header(Slots::default());
+        self.go_to_header(Slots::default(), Leave::Next);
         self.body.close();
         self.leave(Leave::Lookup as u32, Slots::default());
     }
