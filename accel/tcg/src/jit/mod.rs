@@ -49,7 +49,7 @@ pub struct JitConfig {
 impl Default for JitConfig {
     fn default() -> Self {
         Self {
-            threshold: 3000,
+            threshold: 10_000,
             max_instances: 2000,
         }
     }
