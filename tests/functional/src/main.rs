@@ -1,12 +1,13 @@
 //! Functional tests: boots Debian's kernel on an emulator and looks at it as a user would.
 //!
 //! `functional --emulator 'CMD ...' --guest DIR [--oracle 'CMD ...'] [--slow FACTOR] [--jobs N]
-//! [NAME ...]` runs the tests of `boots.rs`, `compare.rs` and `bad_input.rs` (those whose names
+//! [NAME ...]` runs the tests of `boots.rs`, `compare.rs`, `jit.rs` and `bad_input.rs` (those whose names
 //! contain one of NAME), prints a line for each and `N passed, N failed` at the end.
 
 mod bad_input;
 mod boots;
 mod compare;
+mod jit;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -139,7 +140,7 @@ fn main() -> ExitCode {
     };
     let wanted =
         |name: &str| names.is_empty() || names.iter().any(|part| name.contains(part.as_str()));
-    let tests: Vec<Test> = [boots::TESTS, bad_input::TESTS, compare::TESTS]
+    let tests: Vec<Test> = [boots::TESTS, jit::TESTS, bad_input::TESTS, compare::TESTS]
         .concat()
         .into_iter()
         .filter(|(name, _)| wanted(name))
