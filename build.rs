@@ -14,9 +14,6 @@ const EMSCRIPTEN_LINK: &[&str] = &[
     "-sEXIT_RUNTIME",
     // Node shows the line of an uncaught error: let it not be the whole program.
     "--minify=0",
-    "-sENVIRONMENT=node,worker,web",
-    // Under Node the host's files are the program's files.
-    "-sNODERAWFS",
     // Generated functions go into the table.
     "-sALLOW_TABLE_GROWTH",
     // Small until guest RAM is allocated. Growing costs compiled code nothing: engines reserve the
@@ -33,6 +30,11 @@ const EMSCRIPTEN_LINK: &[&str] = &[
     "-sDEFAULT_PTHREAD_STACK_SIZE=2MB",
 ];
 
+/// For Node, where the host's files are the program's files.
+const NODE_LINK: &[&str] = &["-sENVIRONMENT=node,worker", "-sNODERAWFS"];
+/// For a page (feature `page`), which puts files into a file system in memory.
+const PAGE_LINK: &[&str] = &["-sENVIRONMENT=web,worker", "-sEXPORTED_RUNTIME_METHODS=FS"];
+
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     if std::env::var("CARGO_CFG_TARGET_OS").as_deref() == Ok("emscripten") {
@@ -41,7 +43,11 @@ fn main() {
             .file("system/main.c")
             .flag("-pthread")
             .compile("tinamou_entry");
-        for setting in EMSCRIPTEN_LINK {
+        let environment = match std::env::var("CARGO_FEATURE_PAGE") {
+            Ok(_) => PAGE_LINK,
+            Err(_) => NODE_LINK,
+        };
+        for setting in EMSCRIPTEN_LINK.iter().chain(environment) {
             println!("cargo::rustc-link-arg-bins={setting}");
         }
         println!("cargo::rerun-if-changed=system/os-wasm.js");

@@ -1,10 +1,13 @@
 /*
- * The console under Node. Only the first thread has process.stdin and the terminal, and it runs
- * nothing but JavaScript's event loop (PROXY_TO_PTHREAD). So it pushes what comes from standard input
- * into a ring in shared memory, and whoever wants input waits on the ring. Standard output is written
- * by the calling thread itself.
+ * The console under Node and in a page. Only the first thread has process.stdin, the terminal and the
+ * page, and it runs nothing but JavaScript's event loop (PROXY_TO_PTHREAD). So it pushes what comes
+ * from standard input into a ring in shared memory, and whoever wants input waits on the ring. Under
+ * Node standard output is written by the calling thread itself.
  *
- * In a page there is no console yet: input ends at once, output goes through emscripten's write().
+ * A page gives the module an object `console` with two methods: `start(push, end)` is called once when
+ * input is wanted; then `push(bytes)` takes a Uint8Array and `end()` is the end of input.
+ * `write(bytes)` gets output, a Uint8Array of its own. Without it input ends at once, and output goes
+ * through emscripten's write().
  */
 #include <emscripten.h>
 #include <stdatomic.h>
@@ -63,6 +66,14 @@ EM_JS(void, tinamou_stdin_start, (uintptr_t address, int size), {
         input.ended = true;
         tinamou_stdin_push();
     };
+    const receive = (chunk) => {
+        input.pending.push(chunk);
+        tinamou_stdin_push();
+    };
+    if (Module['console']) {
+        input.ended = false;
+        return Module['console'].start(receive, end);
+    }
     if (!ENVIRONMENT_IS_NODE) return end();
     try {
         input.stream = process.stdin;
@@ -71,9 +82,8 @@ EM_JS(void, tinamou_stdin_start, (uintptr_t address, int size), {
     }
     input.ended = false;
     input.stream.on('data', (chunk) => {
-        input.pending.push(chunk);
         input.stream.pause();
-        tinamou_stdin_push();
+        receive(chunk);
     });
     input.stream.on('end', end);
     input.stream.on('close', end);
@@ -97,6 +107,13 @@ EM_JS(int, tinamou_stdout_write, (const unsigned char* bytes, int length), {
 })
 
 EM_JS(int, tinamou_console_is_node, (), { return ENVIRONMENT_IS_NODE ? 1 : 0; })
+
+/* Hands output to the page; runs on the first thread. 0, or -1 when the page has no console. */
+EM_JS(int, tinamou_page_write, (uintptr_t bytes, int length), {
+    if (!Module['console']) return -1;
+    Module['console'].write(HEAPU8.slice(bytes >>> 0, (bytes >>> 0) + length));
+    return 0;
+})
 
 /*
  * A shell that puts the terminal back when Node dies without a word, by a crash or SIGKILL: then its
@@ -210,6 +227,9 @@ int32_t tinamou_console_write(const uint8_t *bytes, uint32_t length)
     if (tinamou_console_is_node()) {
         return tinamou_stdout_write(bytes, (int)length);
     }
+    if (MAIN_THREAD_EM_ASM_INT({ return tinamou_page_write($0, $1); }, bytes, length) == 0) {
+        return 0;
+    }
     return write(1, bytes, length) == (ssize_t)length ? 0 : -1;
 }
 
@@ -223,6 +243,7 @@ int32_t tinamou_console_set_raw(int32_t raw)
 EMSCRIPTEN_KEEPALIVE void *tinamou_console_javascript[] = {
     (void *)tinamou_stdin_push,
     (void *)tinamou_stdin_start,
+    (void *)tinamou_page_write,
     (void *)tinamou_terminal_guard,
     (void *)tinamou_terminal_set_raw,
 };

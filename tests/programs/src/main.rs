@@ -1,0 +1,160 @@
+//! Debian's programs in a booted guest, whose answers must be right.
+//!
+//! `programs --emulator 'CMD ...' --guest DIR [--harts N] [--slow FACTOR] [NAME ...]` boots
+//! DIR/stress.cpio (`scripts/fetch-bench-guest`) once, runs the tests of `tests.rs` whose names
+//! contain one of NAME, prints a line for each and `N passed, N failed` at the end.
+
+mod tests;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use harness::{Outcome, Session, check};
+use tests::{Answer, SETUP, Test};
+
+struct Settings {
+    emulator: Vec<String>,
+    guest: PathBuf,
+    harts: u32,
+    /// Time limits are multiplied by this.
+    slow: u64,
+    names: Vec<String>,
+}
+
+impl Settings {
+    fn parse(args: impl Iterator<Item = String>) -> Result<Self, String> {
+        let mut settings = Self {
+            emulator: Vec::new(),
+            guest: PathBuf::from("build/bench-guest"),
+            harts: 1,
+            slow: 1,
+            names: Vec::new(),
+        };
+        let mut args = args.peekable();
+        while let Some(arg) = args.next() {
+            let mut value = || args.next().ok_or_else(|| format!("{arg} needs a value"));
+            let number = |text: String| text.parse().map_err(|e| format!("{arg} {text}: {e}"));
+            match arg.as_str() {
+                "--emulator" => {
+                    settings.emulator = value()?.split_whitespace().map(str::to_owned).collect();
+                }
+                "--guest" => settings.guest = value()?.into(),
+                "--harts" => settings.harts = number(value()?)?,
+                "--slow" => settings.slow = number(value()?)?.into(),
+                _ if arg.starts_with('-') => return Err(format!("unknown option {arg}")),
+                _ => settings.names.push(arg),
+            }
+        }
+        match settings.emulator.is_empty() {
+            true => Err("--emulator 'CMD ...' is needed".into()),
+            false => Ok(settings),
+        }
+    }
+
+    fn seconds(&self, seconds: u64) -> Duration {
+        Duration::from_secs(seconds * self.slow)
+    }
+
+    fn is_wanted(&self, test: &Test) -> bool {
+        self.names.is_empty() || self.names.iter().any(|name| test.name.contains(name))
+    }
+
+    fn boot(&self) -> Outcome<Session> {
+        let file = |name: &str| self.guest.join(name).to_string_lossy().into_owned();
+        let harts = self.harts.to_string();
+        let options = [
+            ("-M", "virt".to_owned()),
+            ("-m", "512".to_owned()),
+            ("-smp", harts),
+            ("-bios", file("fw_dynamic.bin")),
+            ("-kernel", file("Image")),
+            ("-initrd", file("stress.cpio")),
+            ("-append", "console=ttyS0 quiet".to_owned()),
+        ];
+        let mut args = vec!["-nographic".to_owned()];
+        args.extend(
+            options
+                .into_iter()
+                .flat_map(|(name, value)| [name.to_owned(), value]),
+        );
+        let mut session = Session::start(&self.emulator, &args)?;
+        session.expect("Tinamou guest ready", self.seconds(120))?;
+        session.expect("# ", self.seconds(20))?;
+        Ok(session)
+    }
+}
+
+/// Runs a test on a booted guest.
+fn run(settings: &Settings, session: &mut Session, test: &Test) -> Outcome<()> {
+    let limit = settings.seconds(test.seconds);
+    let got = session.shell(&format!("({}); echo \"status $?\"", test.command), limit)?;
+    let lines: Vec<&str> = got.lines().map(str::trim).collect();
+    let (answer, status) = match lines.split_last() {
+        Some((status, answer)) => (answer.join("\n"), *status),
+        None => (String::new(), ""),
+    };
+    check(status == "status 0", || {
+        format!("{status}, after:\n{answer}")
+    })?;
+    let right = match test.answer {
+        Answer::Is(text) => answer == text,
+        Answer::Has(text) => answer.contains(text),
+    };
+    check(right, || {
+        format!("the answer was {answer:?}, not {:?}", test.answer)
+    })
+}
+
+/// How many tests passed and failed. A guest that does not answer is not asked any more.
+fn run_all(settings: &Settings) -> Outcome<(usize, usize)> {
+    let (mut passed, mut failed) = (0, 0);
+    let mut session = settings.boot()?;
+    session.shell(SETUP, settings.seconds(30))?;
+    let wanted: Vec<&Test> = tests::TESTS
+        .iter()
+        .copied()
+        .flatten()
+        .filter(|t| settings.is_wanted(t))
+        .collect();
+    for (done, test) in wanted.iter().enumerate() {
+        let started = Instant::now();
+        let outcome = run(settings, &mut session, test);
+        let seconds = started.elapsed().as_secs_f64();
+        match outcome {
+            Ok(()) => {
+                passed += 1;
+                println!("ok   {} ({seconds:.1} s)", test.name);
+            }
+            Err(failure @ harness::Failure::Check(_)) => {
+                failed += 1;
+                println!("FAIL {} ({seconds:.1} s): {failure}", test.name);
+            }
+            Err(failure) => {
+                failed += wanted.len() - done;
+                println!(
+                    "FAIL {} and all behind it ({seconds:.1} s): {failure}",
+                    test.name
+                );
+                break;
+            }
+        }
+    }
+    Ok((passed, failed))
+}
+
+fn main() -> ExitCode {
+    let settings = match Settings::parse(std::env::args().skip(1)) {
+        Ok(settings) => settings,
+        Err(message) => {
+            eprintln!("programs: {message}");
+            return ExitCode::from(2);
+        }
+    };
+    let (passed, failed) = run_all(&settings).unwrap_or_else(|failure| {
+        println!("FAIL boot: {failure}");
+        (0, 1)
+    });
+    println!("programs: {passed} passed, {failed} failed");
+    ExitCode::from(u8::from(failed > 0 || passed == 0))
+}
