@@ -132,7 +132,7 @@ START
     TRAP(CAUSE_ILLEGAL, 0x30059073, "csrw mstatus, a1")
     TRAP(CAUSE_LOAD_ACCESS, 0x0f000008, "li x28, 0x0f000000; .balign 4; ld x28, 8(x28)")
     TRAP(CAUSE_STORE_ACCESS, 0x0f000008, "li x28, 0x0f000000; .balign 4; sd x27, 8(x28)")
-    TRAP(CAUSE_STORE_MISALIGNED, 0x8000000c, "li x28, 0x8000000c; .balign 4; amoadd.d x28, x27, (x28)")
+    TRAP(CAUSE_STORE_MISALIGNED, 0x10000000c, "li x28, 0x10000000c; .balign 4; amoadd.d x28, x27, (x28)")
     TRAP(CAUSE_LOAD_MISALIGNED, 0x80000002, "li x28, 0x80000002; .balign 4; lr.w x28, (x28)")
     TRAP(CAUSE_FETCH_PAGE, 0x100005000, "li x28, 0x100005000; jr x28; nop")
     PASS
