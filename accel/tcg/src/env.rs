@@ -99,7 +99,14 @@ impl<G: GuestCpu> Env<'_, G> {
     /// (The region may have unmasked an interrupt.)
     fn interpret(&self, thread: usize, next: TbRef) -> Result<*const TbHeader, Exit> {
         let tb = next.pointer();
-        if self.cpu.common().shared.exit_request.load(Ordering::Relaxed) != 0 {
+        if self
+            .cpu
+            .common()
+            .shared
+            .exit_request
+            .load(Ordering::Relaxed)
+            != 0
+        {
             return Err(Exit::Request { tb });
         }
         let count = &next.header().exec_count[thread];
