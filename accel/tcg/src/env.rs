@@ -87,10 +87,7 @@ impl<G: GuestCpu> ExecEnv for Env<'_, G> {
             let header = next.header();
             let slot = header.wasm_instance[thread].load(Ordering::Relaxed);
             if slot == 0 {
-                return match header.exec_count[thread].load(Ordering::Relaxed) {
-                    0 => Err(Exit::Hot { tb: next.pointer() }),
-                    _ => Ok(next.pointer()),
-                };
+                return self.interpret(thread, next);
             }
             next = self.call(slot, next)?;
         }
@@ -98,6 +95,29 @@ impl<G: GuestCpu> ExecEnv for Env<'_, G> {
 }
 
 impl<G: GuestCpu> Env<'_, G> {
+    /// A block without an instance, behind a region: what the interpreter does where it enters one.
+    /// (The region may have unmasked an interrupt.)
+    fn interpret(&self, thread: usize, next: TbRef) -> Result<*const TbHeader, Exit> {
+        let tb = next.pointer();
+        if self
+            .cpu
+            .common()
+            .shared
+            .exit_request
+            .load(Ordering::Relaxed)
+            != 0
+        {
+            return Err(Exit::Request { tb });
+        }
+        let count = &next.header().exec_count[thread];
+        let left = count.load(Ordering::Relaxed);
+        if left == 0 {
+            return Err(Exit::Hot { tb });
+        }
+        count.store(left - 1, Ordering::Relaxed);
+        Ok(tb)
+    }
+
     /// Runs a region; the block to go on with.
     fn call(&mut self, slot: u32, tb: TbRef) -> Result<TbRef, Exit> {
         let budget = self.cpu.common().state.icount_left;

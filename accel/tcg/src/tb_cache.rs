@@ -21,7 +21,7 @@ use tcg::{CodeBuffer, CompiledBlock};
 
 use crate::cpu::VcpuShared;
 use crate::exclusive::ExclusiveSection;
-use crate::jit::RegionCode;
+use crate::jit::{NEVER, RegionCode};
 use crate::stats::{Counter, Stats};
 use crate::tb_hash::{BLOCKS_MAX, Key, NO_PAGE, TbHash};
 use crate::tb_ref::{self, TbRef};
@@ -481,11 +481,12 @@ impl TbCache {
         Some((pc, extra, done as u32))
     }
 
-    /// What a block was made from, if it is still valid.
-    pub(crate) fn origin(&self, tb: TbRef) -> Option<(Key, PageRam)> {
+    /// What a block was made from, if it is still valid: key, first page, second page's number.
+    pub(crate) fn origin(&self, tb: TbRef) -> Option<(Key, PageRam, u32)> {
         let inner = self.inner.lock();
         let block = inner.blocks.get(tb.header().tb_index as usize)?;
-        (!tb.header().is_invalid()).then_some((block.key, block.ram))
+        let second = block.ranges[1].page;
+        (!tb.header().is_invalid()).then_some((block.key, block.ram, second))
     }
 
     /// Bytes of guest code of a block.
@@ -554,7 +555,15 @@ fn info(new: &NewBlock, tb_index: u32, changes: u64) -> BlockInfo {
         cflags: new.key.cflags | two_pages,
         icount: new.icount,
         tb_index,
-        exec_count: new.exec_count.saturating_mul(1 << doublings),
+        exec_count: heated_after(new.exec_count, doublings),
+    }
+}
+
+/// The count of executions before the one that makes a block hot, which is doubled so often.
+fn heated_after(count: u32, doublings: u32) -> u32 {
+    match count {
+        NEVER => NEVER,
+        _ => (count + 1).saturating_mul(1 << doublings) - 1,
     }
 }
 

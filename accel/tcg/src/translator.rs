@@ -235,15 +235,16 @@ fn second_page<G: GuestCpu>(
     Ok(ram)
 }
 
-/// The optimized IR of a block that is in the cache, made anew from the guest's code; `None` if
-/// that is not in the TLB any more. The caller makes sure that the block is still valid then.
+/// The optimized IR of a block that is in the cache, made anew from the guest's code, and the number
+/// of its second page, as it is mapped now; `None` if that is not in the TLB any more. The caller
+/// makes sure that the block is still valid then.
 pub(crate) fn again<G: GuestCpu>(
     machine: &Machine<G>,
     compiler: &mut Compiler,
     cpu: &mut G,
     start: &Start,
     insns: u32,
-) -> Option<Function> {
+) -> Option<(Function, u32)> {
     let mut second = |cpu: &mut G, border| {
         let page = cpu
             .common_mut()
@@ -254,7 +255,8 @@ pub(crate) fn again<G: GuestCpu>(
     let mut draft = draft(machine, builder, cpu, start, insns, &mut second).ok()?;
     let function = &mut draft.builder.function;
     compiler.optimize(function, &machine.helpers);
-    Some(std::mem::take(function))
+    let function = std::mem::take(function);
+    Some((function, ranges(start, &draft)[1].page))
 }
 
 /// How to get at the page that the first instruction reaches into, by its address.

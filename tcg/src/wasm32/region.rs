@@ -304,11 +304,7 @@ impl<'a> Emitter<'a> {
     }
 
     fn prologue(&mut self) {
-        self.body.get(CPU);
-        self.body
-            .sink()
-            .i32_load(at(offset_of!(CpuState, exit_request) as u64));
-        self.body.sink().i32_load(at(0));
+        self.push_request();
         self.body.open_hinted_if(BlockType::Empty, false);
         self.body.get(TB);
         self.body.i32_const(Leave::Request as u32);
@@ -316,6 +312,15 @@ impl<'a> Emitter<'a> {
         self.body.close();
         self.body.i32_const(LOOP_BUDGET);
         self.body.set(self.own.budget);
+    }
+
+    /// Whether somebody wants the CPU out of the function.
+    fn push_request(&mut self) {
+        self.body.get(CPU);
+        self.body
+            .sink()
+            .i32_load(at(offset_of!(CpuState, exit_request) as u64));
+        self.body.sink().i32_load(at(0));
     }
 
     fn slot_offset(slot: u8) -> u64 {

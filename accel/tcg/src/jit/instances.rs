@@ -15,6 +15,9 @@ use super::store::{JitCounters, ModuleCode};
 
 /// A share of the budget is on probation when it is used up.
 const PROBATION_SHARE: usize = 4;
+/// Executions, at least, between the drop of an instance and the making of another: about what it
+/// costs, in hundreds.
+const COOL_COUNT_MIN: u32 = 64;
 
 struct Instance {
     module: Arc<ModuleCode>,
@@ -39,7 +42,7 @@ impl Instances {
         Self {
             thread,
             max: max.max(1),
-            hot_count,
+            hot_count: hot_count.max(COOL_COUNT_MIN),
             live: VecDeque::new(),
             probation: 0,
             free_slots: Vec::new(),

@@ -252,14 +252,18 @@ fn find<G: GuestCpu>(
     cpu: &mut G,
     tb: TbRef,
 ) -> Option<Found> {
-    let (key, ram) = machine.tbs.origin(tb)?;
+    let (key, ram, second) = machine.tbs.origin(tb)?;
     let start = Start {
         key,
         ram,
         mmu_idx: cpu.fetch_mmu_idx(),
     };
     let header = tb.header();
-    let function = translator::again(machine, compiler, cpu, &start, header.icount)?;
+    let (function, second_now) = translator::again(machine, compiler, cpu, &start, header.icount)?;
+    if second_now != second {
+        // The page that its last instruction reaches into is another one at the moment.
+        return None;
+    }
     let ends = ends(&function, machine.pc_temp, key.pc);
     let direct = [0, 1].map(|slot| {
         let target = header.jmp_target[slot].load(Ordering::Acquire);

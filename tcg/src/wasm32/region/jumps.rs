@@ -10,7 +10,7 @@ use wasm_encoder::{BlockType, MemArg};
 
 use super::{Edges, Emitter};
 use crate::cpu_state::{CpuState, JUMP_CACHE_BITS, JUMP_CACHE_ENTRIES, JumpCacheEntry};
-use crate::ir::OpKind;
+use crate::ir::{Op, OpKind};
 use crate::wasm32::Leave;
 use crate::wasm32::body::{CPU, Local};
 use crate::wasm32::flow::{BasicBlock, End, Slots};
@@ -27,8 +27,9 @@ impl Emitter<'_> {
     pub(super) fn goto_ptr(&mut self, edges: &Edges<'_>, block: &BasicBlock, dirty: Slots) {
         let known = self.known_pc(block);
         if let End::Computed(candidates) = &block.end {
+            let asks = self.may_request(block);
             for &to in candidates {
-                self.candidate(edges, to, known, dirty);
+                self.candidate(edges, to, (known, asks), dirty);
             }
         }
         self.write_back(dirty);
@@ -37,6 +38,15 @@ impl Emitter<'_> {
         self.go_to_header(Slots::default(), Leave::Next);
         self.body.close();
         self.leave(Leave::Lookup as u32, Slots::default());
+    }
+
+    /// Whether the last instruction calls a helper, which may have unmasked an interrupt. That is
+    /// due at once, so the function is left if there is a request, as the function entered sees.
+    fn may_request(&self, block: &BasicBlock) -> bool {
+        let ops = &self.region.blocks[block.block].function.ops[block.ops.clone()];
+        let of_last = |op: &&Op| !matches!(op.kind, OpKind::InsnStart { .. });
+        let mut last = ops.iter().rev().take_while(of_last);
+        last.any(|op| matches!(op.kind, OpKind::Call { .. }))
     }
 
     /// The pc at the end of a basic block, if that is known.
@@ -54,8 +64,15 @@ impl Emitter<'_> {
         }
     }
 
-    /// Goes to the block if it is what the jump cache has for its pc, which is the CPU's.
-    fn candidate(&mut self, edges: &Edges<'_>, to: usize, known: Option<u64>, dirty: Slots) {
+    /// Goes to the block if it is what the jump cache has for its pc, which is the CPU's; `asks`:
+    /// and if nobody wants the CPU.
+    fn candidate(
+        &mut self,
+        edges: &Edges<'_>,
+        to: usize,
+        (known, asks): (Option<u64>, bool),
+        dirty: Slots,
+    ) {
         let block = &self.region.blocks[self.flow.blocks[to].block];
         let entry = CpuState::jump_cache_index(block.pc);
         let inside = Edges {
@@ -79,6 +96,10 @@ impl Emitter<'_> {
         self.body.sink().i32_eq();
         self.compare_flags(CPU, entry);
         self.body.sink().i32_and();
+        if asks {
+            self.push_request();
+            self.body.sink().i32_eqz().i32_and();
+        }
         self.edge_if(&inside, to, dirty);
         if known.is_none() {
             self.body.close();
