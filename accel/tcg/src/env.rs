@@ -158,7 +158,9 @@ impl<G: GuestCpu> Env<'_, G> {
             return Ok(tb);
         };
         let linked = header.wasm_instance[thread].load(Ordering::Relaxed) != 0;
-        if linked || header.exec_count[thread].load(Ordering::Relaxed) == jit::NEVER {
+        // A count that is never used up may have been counted down a little.
+        let is_never = header.exec_count[thread].load(Ordering::Relaxed) > jit::NEVER / 2;
+        if linked || is_never {
             return Ok(tb);
         }
         header.exec_count[thread].store(0, Ordering::Relaxed);
