@@ -1,5 +1,7 @@
 //! Hot code under Node: what `info jit` says, and an engine that does not play along.
 
+use std::process::Command;
+
 use crate::{Setup, Test};
 use harness::{Failure, Outcome, Session, check};
 
@@ -7,6 +9,7 @@ pub const TESTS: &[Test] = &[
     ("jit_info", info),
     ("jit_icount", share_of_instructions),
     ("jit_refused", refused),
+    ("jit_no_tail_calls", no_tail_calls),
 ];
 
 /// Some hundred thousand rounds of a loop, and many short processes.
@@ -87,13 +90,42 @@ fn share_of_instructions(setup: &Setup) -> Outcome<()> {
     })
 }
 
+/// The emulator's command with an option for Node.
+fn with_option(setup: &Setup, option: &[&str]) -> Vec<String> {
+    let mut command = setup.emulator.clone();
+    command.splice(1..1, option.iter().map(|part| (*part).to_owned()));
+    command
+}
+
+/// Node 20 can be told to have no tail calls; it refuses modules with them then.
+fn no_tail_calls(setup: &Setup) -> Outcome<()> {
+    const OPTION: &str = "--no-experimental-wasm-return-call";
+    let node = || {
+        Command::new(&setup.emulator[0])
+            .args([OPTION, "-e", "0"])
+            .output()
+    };
+    if !has_engine(setup) || !node().is_ok_and(|output| output.status.success()) {
+        return Ok(());
+    }
+    let command = with_option(setup, &[OPTION]);
+    let mut session = setup.boot_on(&command, &["-smp", "2"])?;
+    work(setup, &mut session)?;
+    let counter = counters(setup, &mut session)?;
+    check(number(&counter("refused")?) == 0.0, || {
+        "modules were refused".into()
+    })?;
+    check(number(&counter("wasm regions")?) > 50.0, || {
+        "hardly any regions".into()
+    })
+}
+
 fn refused(setup: &Setup) -> Outcome<()> {
     if !has_engine(setup) {
         return Ok(());
     }
     let hook = concat!(env!("CARGO_MANIFEST_DIR"), "/src/refuse-modules.cjs");
-    let mut command = setup.emulator.clone();
-    command.splice(1..1, ["--require".to_owned(), hook.to_owned()]);
+    let command = with_option(setup, &["--require", hook]);
     let mut session = setup.boot_on(&command, &["-smp", "2"])?;
     work(setup, &mut session)?;
     let warnings = session.text.matches(WARNING).count();
