@@ -146,7 +146,7 @@ pub fn result(
                 ..unknown
             },
         },
-        OpKind::Sar { a, b, .. } => sar(ty, get(a), count(b).unwrap_or(0)),
+        OpKind::Sar { a, b, .. } => sar(ty, get(a), count(b)),
         OpKind::Extract { a, pos, len, .. } => Bits {
             maybe: get(a).maybe >> pos & low_mask(len),
             ..unknown
@@ -176,16 +176,17 @@ fn sum(ty: Type, a: Bits, b: Bits) -> Bits {
     }
 }
 
-fn sar(ty: Type, a: Bits, by: u8) -> Bits {
+/// `by` is the count, if it is known.
+fn sar(ty: Type, a: Bits, by: Option<u8>) -> Bits {
     let sign = 1u64 << (ty.bits() - 1);
-    let maybe = if a.maybe & sign == 0 {
-        a.maybe >> by
-    } else {
-        !0
+    let maybe = match by {
+        _ if a.maybe & sign != 0 => !0,
+        Some(by) => a.maybe >> by,
+        None => low_mask(64 - a.maybe.leading_zeros() as u8),
     };
     Bits {
         maybe,
-        significant: a.significant.saturating_sub(by).max(1),
+        significant: a.significant.saturating_sub(by.unwrap_or(0)).max(1),
     }
 }
 
@@ -259,5 +260,97 @@ fn changed_width(kind: OpKind, ty: Type, get: impl Fn(Temp) -> Bits) -> Bits {
         OpKind::QemuLd { oi, .. } => loaded(ty, oi.mem()),
         OpKind::AtomicCmpxchg { oi, .. } | OpKind::AtomicRmw { oi, .. } => loaded(ty, oi.mem()),
         _ => unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arith::evaluate;
+
+    const A: Temp = Temp(1);
+    const B: Temp = Temp(2);
+    const VALUES: [u64; 14] = [
+        0,
+        1,
+        2,
+        15,
+        0x6996,
+        0x7f,
+        0x80,
+        0xffff,
+        0x7fff_ffff,
+        0x8000_0000,
+        0xffff_ffff_ffff_ff80,
+        0x8000_0000_0000_0000,
+        0x7fff_ffff_ffff_ffff,
+        !0,
+    ];
+
+    fn kinds() -> Vec<OpKind> {
+        let (d, a, b) = (Temp(0), A, B);
+        let mut kinds = vec![
+            OpKind::Mov { d, a },
+            OpKind::And { d, a, b },
+            OpKind::Or { d, a, b },
+            OpKind::Xor { d, a, b },
+            OpKind::Andc { d, a, b },
+            OpKind::Orc { d, a, b },
+            OpKind::Eqv { d, a, b },
+            OpKind::Not { d, a },
+            OpKind::Neg { d, a },
+            OpKind::Add { d, a, b },
+            OpKind::Sub { d, a, b },
+            OpKind::Mul { d, a, b },
+            OpKind::Shl { d, a, b },
+            OpKind::Shr { d, a, b },
+            OpKind::Sar { d, a, b },
+            OpKind::Rotl { d, a, b },
+            OpKind::Clz { d, a, b },
+            OpKind::Ctz { d, a, b },
+            OpKind::Ctpop { d, a },
+        ];
+        for (pos, len) in [(0, 1), (0, 8), (3, 5), (8, 24), (0, 32), (31, 1)] {
+            kinds.push(OpKind::Extract { d, a, pos, len });
+            kinds.push(OpKind::Sextract { d, a, pos, len });
+            kinds.push(OpKind::Deposit { d, a, b, pos, len });
+        }
+        kinds
+    }
+
+    fn holds(bits: Bits, ty: Type, value: u64) -> bool {
+        let value = cut(ty, value);
+        value & !bits.maybe == 0 && significant(signed(ty, value)) <= bits.significant
+    }
+
+    /// Pairs of values for either input, and whatever comes out of any two of them.
+    #[test]
+    fn what_is_known_is_true() {
+        let pairs = || VALUES.iter().flat_map(|&x| VALUES.map(|y| (x, y)));
+        for ty in [Type::I32, Type::I64] {
+            let known = |(x, y): (u64, u64)| Bits::constant(ty, x).either(Bits::constant(ty, y));
+            let all = pairs().flat_map(|a| pairs().map(move |b| (a, b)));
+            for (a, b) in all {
+                let get = |temp| if temp == A { known(a) } else { known(b) };
+                let constant = |temp| {
+                    let (x, y) = if temp == A { a } else { b };
+                    (cut(ty, x) == cut(ty, y)).then_some(cut(ty, x))
+                };
+                for kind in kinds() {
+                    let bits = result(kind, ty, get, constant);
+                    for (x, y) in [(a.0, b.0), (a.0, b.1), (a.1, b.0), (a.1, b.1)] {
+                        let input = |temp| cut(ty, if temp == A { x } else { y });
+                        let Some((value, _)) = evaluate(kind, ty, input) else {
+                            panic!("{kind:?} has no value");
+                        };
+                        let is_true = holds(bits, ty, value);
+                        assert!(
+                            is_true,
+                            "{ty:?} {kind:?} of {x:#x}, {y:#x} is {value:#x}: {bits:x?}"
+                        );
+                    }
+                }
+            }
+        }
     }
 }
