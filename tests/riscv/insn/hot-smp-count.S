@@ -2,7 +2,7 @@
 //: smp 4
 #include "smp.h"
 
-#define ROUNDS 10000
+#define ROUNDS 16000
 
 hart:
     mv s10, s11
@@ -48,7 +48,7 @@ hart:
     barrier
     la s2, lock
     la s3, guarded
-    li s0, ROUNDS / 2
+    li s0, ROUNDS / 4
 1:  li a1, 1
 2:  amoswap.w.aq a0, a1, (s2)
     bnez a0, 2b
@@ -58,9 +58,9 @@ hart:
     bnez s0, 1b
     barrier
     ld a0, 0(s3)
-    IS(a0, 2 * ROUNDS)
+    IS(a0, ROUNDS)
     ld a0, 8(s3)
-    IS(a0, ROUNDS * (2 * ROUNDS + 1))
+    IS(a0, ROUNDS / 2 * (ROUNDS + 1))
 
     // a token goes round: each hart waits for its number in a loop of loads
     barrier
