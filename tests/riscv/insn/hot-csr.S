@@ -3,7 +3,7 @@
 #include "hot.h"
 #include "paging.h"
 
-#define ROUNDS 20000
+#define ROUNDS 24000
 
     // for the loops that follow: traps come back to s2, in M mode, with mcause in a6
     .macro back_on

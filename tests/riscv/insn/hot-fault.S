@@ -4,7 +4,7 @@
 #include "hot.h"
 #include "paging.h"
 
-#define ROUNDS 12000
+#define ROUNDS 25000
 #define BORDER (WINDOW + PAGE)
 
 /*

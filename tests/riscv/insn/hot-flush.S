@@ -3,7 +3,8 @@
 #include "hot.h"
 
 #define AREA      0x80400000
-#define FUNCTIONS 600
+#define FUNCTIONS 200
+#define HOT       25000               /* so often is hot with the default threshold */
 #define SPACING   256
 
 START
@@ -64,7 +65,7 @@ START
     li s2, AREA
     li s0, 0
     li s1, 0
-2:  li a1, 3500
+2:  li a1, HOT
     li a0, 0
     jalr s2
     add s1, s1, a0
@@ -73,8 +74,8 @@ START
     add s2, s2, a0
     li a0, FUNCTIONS
     bne s0, a0, 2b
-    li a1, 3500 * (FUNCTIONS * (FUNCTIONS - 1) / 2)
-    li a2, 3500 * FUNCTIONS
+    li a1, HOT * (FUNCTIONS * (FUNCTIONS - 1) / 2)
+    li a2, HOT * FUNCTIONS
     mul a2, a2, s5
     add a1, a1, a2
     CASE
@@ -90,14 +91,14 @@ START
     li s5, 0
 1:  jal t0, emit
     fence.i
-    li a1, 3500
+    li a1, HOT
     li a0, 0
     jalr s2
     add s1, s1, a0
     addi s0, s0, 1
-    li a0, 300
+    li a0, 100
     bne s0, a0, 1b
-    li a1, 3500 * 44850
+    li a1, HOT * 4950
     SAME(s1, a1)
 
     // straight code of 400 KiB, once, and a few times
@@ -118,9 +119,9 @@ START
     .endr
     IS(a0, 500000)
 
-    // jumps to themselves over and over: each word of a page a jump to the next
+    // jumps to themselves over and over: each word of 1 KiB a jump to the next
     li s2, AREA
-    li a0, 1023
+    li a0, 255
     li a1, 0x0040006f                   // j .+4
     mv a2, s2
 1:  sw a1, 0(a2)
@@ -133,13 +134,13 @@ START
     li s0, 0
 1:  jalr s2
     addi s0, s0, 1
-    li a0, 3500
+    li a0, HOT
     bne s0, a0, 1b
-    IS(s0, 3500)
+    IS(s0, HOT)
     // and in at each of them
     li s0, 0
 1:  slli a0, s0, 2
-    li a1, 4092
+    li a1, 1020
     and a0, a0, a1
     add a0, a0, s2
     jalr a0

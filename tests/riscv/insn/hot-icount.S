@@ -3,7 +3,7 @@
 //: args -icount shift=0
 #include "hot.h"
 
-#define ROUNDS 20000
+#define ROUNDS 24000
 
 START
     // a loop of n instructions between two readings

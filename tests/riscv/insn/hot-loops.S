@@ -156,7 +156,7 @@ arm7:
     li x\n, \n
     .endr
 1:
-    .rept 60
+    .rept 40
     add x10, x10, x11
     xor x11, x11, x12
     slli x12, x12, 1
@@ -175,7 +175,7 @@ arm7:
     add x24, x24, x23
     .endr
     addi s0, s0, 1
-    li x25, 1000
+    li x25, 24000
     bne s0, x25, 1b
     li s1, 0
     .irp n, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24
@@ -183,7 +183,7 @@ arm7:
     add s1, s1, t0
     xor s1, s1, x\n
     .endr
-    li a1, 0xd5faa578caaa23d9
+    li a1, 0x310ac54f0a9e8a5d
     SAME(s1, a1)
 
     // many short branches: 3 n + 1 until 1, for n up to 700

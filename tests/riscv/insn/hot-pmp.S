@@ -2,7 +2,7 @@
 // page, for data and for the code itself; the same instructions on RAM and on device registers.
 #include "hot.h"
 
-#define ROUNDS   20000
+#define ROUNDS   24000
 #define PMP_NAPOT 0x18
 #define PRIORITY 0x0c000000             /* the PLIC's: 32 bits each, of which 3 */
 
@@ -68,13 +68,13 @@ START
     li a0, 1 << 40
     add s1, s1, a0
 6:  addi s0, s0, 1
-    li a0, 18000
+    li a0, 24000
     bne s0, a0, 1b
     hot_off
-    li a0, 6000 | 6000 << 20 | 6000 << 40
+    li a0, 8000 | 8000 << 20 | 8000 << 40
     SAME(s1, a0)
     ld a0, 8(s3)
-    IS(a0, 11999)                       // s7 counts each load that went well; the last store was that of round 17997
+    IS(a0, 15999)                       // s7 counts each load that went well; the last store was that of round 23997
 
     // within a page: the upper half is not to be stored to; a hot loop walks over it
     la t0, back
@@ -191,7 +191,7 @@ START
     lw a0, 12(s3)
     lw a1, 12(s4)
     SAME(a0, a1)
-    IS(s1, 90000)
+    IS(s1, 108000)
 
     // RAM, device and nothing by turns: the latter faults, M mode's handler takes the next
     hot_on third

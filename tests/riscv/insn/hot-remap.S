@@ -40,13 +40,13 @@ START
     la s4, leaf_table
     li s5, CODE
 
-    // a function, remapped after each 1000 calls, by different fences
+    // a function, remapped after each 2500 calls, by different fences
     .macro rounds line, fence:vararg
     li gp, \line
     li s0, 0
     li s1, 0
     li a1, 1
-1:  li a3, 1000
+1:  li a3, 2500
 2:  jalr s5
     bne a0, a1, fail
     add s1, s1, a0
@@ -59,7 +59,7 @@ START
     addi s0, s0, 1
     li a4, 20
     bne s0, a4, 1b
-    is s1, 30000
+    is s1, 75000
     .endm
     rounds __LINE__, sfence.vma
     rounds __LINE__, sfence.vma s5, x0
@@ -87,7 +87,7 @@ START
     // a loop inside the page
     li s0, 0
     li s1, 0
-1:  li a3, 2000
+1:  li a3, 2500
     li a5, CODE + 64
     jalr a5
     swap s2, s3
@@ -96,7 +96,7 @@ START
     addi s0, s0, 1
     li a4, 20
     bne s0, a4, 1b
-    IS(s1, 10 * 2000 * 3 + 10 * 2000 * 5)
+    IS(s1, 10 * 2500 * 3 + 10 * 2500 * 5)
 
     // code that remaps the page that it is in, and goes on in the other one
     li s0, 0
@@ -134,13 +134,13 @@ START
     is s1, \want
     .endm
     // code_a's end: a0 += 1, then 16 (next_a) or 32 (next_b) by the shared instruction, 256 or 512
-    second_page __LINE__, CODE2 - 6, 1000, 20, 10000 * (1 + 16 + 256) + 10000 * (1 + 32 + 512)
-    second_page __LINE__, CODE2 - 2, 1000, 20, 10000 * (16 + 256) + 10000 * (32 + 512)
+    second_page __LINE__, CODE2 - 6, 2500, 20, 25000 * (1 + 16 + 256) + 25000 * (1 + 32 + 512)
+    second_page __LINE__, CODE2 - 2, 2500, 20, 25000 * (16 + 256) + 25000 * (32 + 512)
     second_page __LINE__, CODE2 - 2, 1, 20000, 10000 * (16 + 256) + 10000 * (32 + 512)
     // few runs on one page, so that a block waits to be compiled, then many on the other
     .rept 8
-    second_page __LINE__, CODE2 - 2, 1500, 2, 1500 * (16 + 256) + 1500 * (32 + 512)
-    second_page __LINE__, CODE2 - 2, 3001, 2, 3001 * (16 + 256) + 3001 * (32 + 512)
+    second_page __LINE__, CODE2 - 2, 12000, 2, 12000 * (16 + 256) + 12000 * (32 + 512)
+    second_page __LINE__, CODE2 - 2, 10001, 2, 10001 * (16 + 256) + 10001 * (32 + 512)
     .endr
     li s7, 0
 

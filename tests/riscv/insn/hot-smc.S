@@ -82,7 +82,7 @@ START
     or a1, a1, a2
     sw a1, 0(s2)
     fence.i
-    li a3, 4000
+    li a3, 25000
     .balign 4
 2:  addi a3, a3, -1
     .balign 4
@@ -91,7 +91,7 @@ START
     addi s0, s0, 1
     li a4, 31
     bne s0, a4, 1b
-    IS(s1, 4000 * 465)
+    IS(s1, 25000 * 465)
 
     // in another page, a function: each store of another kind
     .macro far_case line, store
@@ -107,16 +107,16 @@ START
 1:  make_li s0
     \store
     fence.i
-    li a3, 500
+    li a3, 25000
 2:  jalr s2
     bne a0, s0, fail
     add s1, s1, a0
     addi a3, a3, -1
     bnez a3, 2b
     addi s0, s0, 1
-    li a4, 64
+    li a4, 8
     bne s0, a4, 1b
-    is s1, 500 * 63 * 32
+    is s1, 25000 * 28
     .endm
     far_case __LINE__, "sw a1, 0(s2)"
     far_case __LINE__, "srli a1, a1, 16; sh a1, 2(s2)"
@@ -239,7 +239,7 @@ START
     li s3, 0x050502b7                   // lui t0, 0x05050
     li s4, 0x04890505                   // c.addi a0, 1; c.addi s1, 2
     CASE
-1:  li a3, 300
+1:  li a3, 25000
 2:  li t0, 0
     .balign 4
 3:  lui t0, 0x05050
@@ -252,11 +252,11 @@ START
     mv s4, a4
     fence.i
     addi s5, s5, 1
-    andi a4, s5, 0xff
+    andi a4, s5, 7
     bnez a4, 1b
-    IS(a0, 128 * 300)
-    IS(s1, 2 * 128 * 300)
-    li a1, 128 * 0x05050000
+    IS(a0, 4 * 25000)
+    IS(s1, 2 * 4 * 25000)
+    li a1, 4 * 0x05050000
     SAME(s0, a1)
 
     // a jump table of the program's own making: the target of a hot jump changes
@@ -266,7 +266,8 @@ START
     li s3, 0x0080006f                   // j .+8
     li s4, 0x00c0006f                   // j .+12
     CASE
-1:  andi a3, s0, 0xff
+1:  li a3, 0x7fff
+    and a3, a3, s0
     bnez a3, 2f
     mv a4, s3
     mv s3, s4
@@ -282,7 +283,7 @@ START
     addi s1, s1, 2
     .option pop
     addi s0, s0, 1
-    li a4, 0xff00
+    li a4, 0x28000
     bne s0, a4, 1b
-    IS(s1, 127 * 256 * 3 + 128 * 256 * 2)
+    IS(s1, 0x8000 * (2 + 3 + 2 + 3 + 2))
     PASS

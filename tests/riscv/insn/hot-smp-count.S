@@ -2,7 +2,7 @@
 //: smp 4
 #include "smp.h"
 
-#define ROUNDS 10000
+#define ROUNDS 12000
 
 hart:
     mv s10, s11
@@ -48,7 +48,7 @@ hart:
     barrier
     la s2, lock
     la s3, guarded
-    li s0, ROUNDS / 2
+    li s0, ROUNDS / 8
 1:  li a1, 1
 2:  amoswap.w.aq a0, a1, (s2)
     bnez a0, 2b
@@ -58,9 +58,9 @@ hart:
     bnez s0, 1b
     barrier
     ld a0, 0(s3)
-    IS(a0, 2 * ROUNDS)
+    IS(a0, ROUNDS / 2)
     ld a0, 8(s3)
-    IS(a0, ROUNDS * (2 * ROUNDS + 1))
+    IS(a0, ROUNDS / 4 * (ROUNDS / 2 + 1))
 
     // a token goes round: each hart waits for its number in a loop of loads
     barrier
@@ -81,14 +81,14 @@ hart:
     sd a0, 0(s2)
     addi s3, s3, HARTS
     addi s0, s0, 1
-    li a0, 100
+    li a0, 30
     bne s0, a0, 1b
     barrier
     bnez tp, 9f
     // the same alone
     li a0, 0
     li a1, 0
-    li a3, 100 * HARTS
+    li a3, 30 * HARTS
 1:  andi a4, a0, HARTS - 1
     mul a2, a1, a1
     add a1, a1, a2
@@ -126,7 +126,7 @@ hart:
     beq a1, s0, 2f
     j fail
 2:  barrier
-    li a0, 300
+    li a0, 100
     bne s0, a0, 1b
     li s6, 0
     jr s10

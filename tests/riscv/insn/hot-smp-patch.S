@@ -3,8 +3,8 @@
 //: smp 4
 #include "smp.h"
 
-#define ROUNDS 40
-#define CALLS  3500
+#define ROUNDS 10
+#define CALLS  24000
 
 hart:
     li a0, 8
