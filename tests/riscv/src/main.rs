@@ -5,6 +5,7 @@
 //! everything printed. See `docs/testing.md` for the commands.
 
 mod asm;
+mod flow;
 mod image;
 mod random;
 mod sequence;
@@ -192,9 +193,6 @@ fn run_both(
     Ok((both.0?, both.1?))
 }
 
-/// Lines of a full dump.
-const DUMP_LINES: usize = 68 + sequence::SCRATCH_BYTES / 8;
-
 /// Windows where QEMU's machine has something that ours lacks (PCI Express, flash, platform bus),
 /// or answers otherwise as the manual allows (atomic operations on ROM and devices fault here).
 const OTHER_WINDOWS: &[std::ops::Range<u64>] = &[
@@ -222,17 +220,18 @@ fn explain(config: &Config, batch: &Batch<'_>, index: u64, folder: &Path) -> Res
         dump: true,
         ..batch.clone()
     };
+    let dump_lines = image::dump_lines(batch);
     let program = folder.join("single.bin");
     let image = image::build(&single);
     std::fs::write(&program, image).map_err(|e| Error::Run("single.bin".into(), e))?;
-    let (want, got) = run_both(config, &program, &single, DUMP_LINES)?;
+    let (want, got) = run_both(config, &program, &single, dump_lines)?;
     // Alone it lies at other addresses; where that matters, it is run after its neighbours.
     let (want, got) = if want == got {
         rerun_in_batch(config, batch, index, &program)?
     } else {
         (want, got)
     };
-    if hit_other_window(&got) {
+    if batch.features.is_none() && hit_other_window(&got) {
         return Ok(false);
     }
     let code = image::sequence_code(&single, index);
@@ -272,10 +271,11 @@ fn rerun_in_batch(
         ..batch.clone()
     };
     std::fs::write(program, image::build(&whole)).map_err(|e| Error::Run("batch".into(), e))?;
-    let lines = DUMP_LINES * batch.count as usize;
+    let dump_lines = image::dump_lines(batch);
+    let lines = dump_lines * batch.count as usize;
     let (want, got) = run_both(config, program, &whole, lines)?;
-    let start = DUMP_LINES * (index - batch.first) as usize;
-    let of = |lines: Vec<String>| lines[start..start + DUMP_LINES].to_vec();
+    let start = dump_lines * (index - batch.first) as usize;
+    let of = |lines: Vec<String>| lines[start..start + dump_lines].to_vec();
     Ok((of(want), of(got)))
 }
 
@@ -294,7 +294,9 @@ fn compare(config: &Config, batch: &Batch<'_>, folder: &Path) -> Result<Vec<u64>
 }
 
 fn work(config: &Config) -> Result<u64, Error> {
-    let generator = Generator::new(&config.group);
+    let features = flow::GROUPS.iter().find(|(name, _)| *name == config.group);
+    let features = features.map(|(_, features)| *features);
+    let generator = Generator::new(features.map_or(&config.group, |_| "all"));
     if generator.is_empty() {
         let groups = GROUP_NAMES.join(", ");
         let message = format!(
@@ -326,6 +328,8 @@ fn work(config: &Config) -> Result<u64, Error> {
             count,
             length,
             dump: false,
+            features,
+            muted: Vec::new(),
         };
         match compare(config, &batch, &folder) {
             Ok(differing) => {
