@@ -66,6 +66,7 @@ struct Program {
 struct Parts {
     registers: Vec<u64>,
     code: Vec<u8>,
+    operations: usize,
     /// Runs in U mode, where modes are used.
     user: bool,
 }
@@ -76,13 +77,17 @@ fn parts(batch: &Batch<'_>, index: u64) -> Parts {
     let mut registers: Vec<u64> = (0..32).map(|_| random.integer()).collect();
     registers.extend((0..32).map(|_| random.float()));
     registers.push(random.below(5) << 5 | random.below(32));
-    let code = match batch.features {
-        Some(features) => flow_of(batch, features, &mut random).code,
-        None => batch.generator.sequence(&mut random, batch.length),
+    let (code, operations) = match batch.features {
+        Some(features) => {
+            let flow = flow_of(batch, features, &mut random);
+            (flow.code, flow.operations)
+        }
+        None => (batch.generator.sequence(&mut random, batch.length), 0),
     };
     Parts {
         registers,
         code,
+        operations,
         user: index.is_multiple_of(2),
     }
 }
@@ -98,10 +103,8 @@ fn flow_of(batch: &Batch<'_>, features: Features, random: &mut Random) -> Flow {
 }
 
 /// How many operations of a program can be muted; 0 for straight sequences.
-pub fn operations(batch: &Batch<'_>) -> usize {
-    let mut random = Random::new(1);
-    let most = |features| flow_of(batch, features, &mut random).operations;
-    batch.features.map_or(0, most)
+pub fn operations(batch: &Batch<'_>, index: u64) -> usize {
+    parts(batch, index).operations
 }
 
 /// The machine code of one sequence, as bytes (for reports).
@@ -270,6 +273,9 @@ impl Program {
         if batch.features.is_some_and(|features| features.mapped) {
             self.visit(self.extra.pool, traps::POOL_WORDS);
         }
+        if batch.features.is_some() {
+            self.visit_log();
+        }
         let a = &mut self.asm;
         let dumped = a.label();
         a.branch(1, 25, 0, dumped);
@@ -279,6 +285,14 @@ impl Program {
         a.la(31, self.save);
         a.ld(30, 31, BLOCK_BYTES);
         a.jalr(0, 30);
+    }
+
+    /// The log of traps, in dumps only.
+    fn visit_log(&mut self) {
+        let over = self.asm.label();
+        self.asm.branch(0, 25, 0, over);
+        self.visit(self.extra.log, traps::LOG_WORDS);
+        self.asm.place(over);
     }
 
     /// Digests `words` double words into x10, or prints each if x25 says so.
@@ -357,22 +371,40 @@ impl Program {
     }
 }
 
+/// Words of the pool of a batch's programs.
+fn pool_words(batch: &Batch<'_>) -> usize {
+    let mapped = batch.features.is_some_and(|features| features.mapped);
+    if mapped {
+        traps::POOL_WORDS as usize
+    } else {
+        0
+    }
+}
+
 /// Lines of a full dump.
 pub fn dump_lines(batch: &Batch<'_>) -> usize {
-    let mapped = batch.features.is_some_and(|features| features.mapped);
-    let pool = if mapped { traps::POOL_WORDS } else { 0 };
-    (BLOCK_WORDS + pool) as usize + SCRATCH_BYTES / 8
+    let log = batch.features.map_or(0, |_| traps::LOG_WORDS as usize);
+    BLOCK_WORDS as usize + SCRATCH_BYTES / 8 + pool_words(batch) + log
 }
 
 /// Name of line `index` of a dump.
-pub fn dump_line_name(index: usize) -> String {
+pub fn dump_line_name(batch: &Batch<'_>, index: usize) -> String {
+    let memory = BLOCK_WORDS as usize;
+    let log = memory + SCRATCH_BYTES / 8 + pool_words(batch);
+    let csrs = if batch.features.is_some() {
+        ["digest of traps", "traps", "last mepc"]
+    } else {
+        ["mcause", "mtval", "mepc"]
+    };
     match index {
         0..=31 => format!("x{index}"),
         32..=63 => format!("f{}", index - 32),
         64 => "fcsr".into(),
-        65 => "mcause".into(),
-        66 => "mtval".into(),
-        67 => "mepc".into(),
-        _ => format!("memory {:#x}", (index - BLOCK_WORDS as usize) * 8),
+        65..=67 => csrs[index - 65].into(),
+        _ if index >= log => {
+            let what = ["cause", "mepc", "mtval", "digest"][(index - log) % 4];
+            format!("trap {}, {what}", (index - log) / 4)
+        }
+        _ => format!("memory {:#x}", (index - memory) * 8),
     }
 }

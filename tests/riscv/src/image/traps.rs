@@ -50,11 +50,16 @@ pub struct Extra {
     code_pages: Label,
     flags: Label,
     stack: Label,
+    pub log: Label,
     map: [Label; 2],
 }
 
 /// Words of the pool, which are compared.
 pub const POOL_WORDS: i32 = 512 * POOL;
+
+/// Traps that a dump shows, and the words of that.
+const LOG: i32 = 1024;
+pub const LOG_WORDS: i32 = 4 * LOG;
 
 impl Extra {
     pub fn new(asm: &mut Asm) -> Self {
@@ -67,6 +72,7 @@ impl Extra {
             code_pages: label(),
             flags: label(),
             stack: label(),
+            log: label(),
             map: [label(), label()],
         }
     }
@@ -96,7 +102,10 @@ impl Program {
         a.slli(6, 6, 61);
         a.add(5, 5, 6);
         a.csrrw(0, MENVCFG, 5);
-        for (table, entry, to) in [(extra.root, 8, extra.middle), (extra.middle, 0, extra.leaves)] {
+        for (table, entry, to) in [
+            (extra.root, 8, extra.middle),
+            (extra.middle, 0, extra.leaves),
+        ] {
             a.la(5, to);
             a.srli(5, 5, 2);
             a.addi(5, 5, 1);
@@ -221,8 +230,26 @@ impl Program {
         a.branch(1, 9, 0, again);
         a.sd(6, 31, MCAUSE_AT);
         a.ld(8, 31, MTVAL_AT);
-        a.addi(8, 8, 1);
-        a.sd(8, 31, MTVAL_AT);
+        a.addi(9, 8, 1);
+        a.sd(9, 31, MTVAL_AT);
+        self.log_trap();
+    }
+
+    /// Entry x8 of the log that a dump has: cause, mepc, mtval, digest.
+    fn log_trap(&mut self) {
+        let log = self.extra.log;
+        let a = &mut self.asm;
+        let full = a.label();
+        a.addi(9, 0, LOG);
+        a.branch(7, 8, 9, full);
+        a.slli(8, 8, 5);
+        a.la(9, log);
+        a.add(8, 8, 9);
+        a.csrrs(9, MTVAL, 0);
+        for (i, register) in [5, 7, 9, 6].into_iter().enumerate() {
+            a.sd(register, 8, 8 * i as i32);
+        }
+        a.place(full);
     }
 
     /// x7 += the length of the instruction there; after a jump to nowhere, x7 = the link register.
@@ -411,6 +438,8 @@ impl Program {
         }
         a.place(extra.stack);
         a.code.resize(a.code.len() + 1024, 0);
+        a.place(extra.log);
+        a.code.resize(a.code.len() + 8 * LOG_WORDS as usize, 0);
         a.align(4096);
         for table in [extra.root, extra.middle, extra.leaves] {
             a.place(table);
