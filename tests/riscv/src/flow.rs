@@ -31,31 +31,13 @@ const NONE: Features = Features {
 };
 
 /// All groups of programs.
+#[rustfmt::skip]
 pub const GROUPS: [(&str, Features); 5] = [
     ("flow", NONE),
-    (
-        "fault",
-        Features {
-            faults: true,
-            ..NONE
-        },
-    ),
-    (
-        "remap",
-        Features {
-            faults: true,
-            mapped: true,
-            ..NONE
-        },
-    ),
+    ("fault", Features { faults: true, ..NONE }),
+    ("remap", Features { faults: true, mapped: true, ..NONE }),
     ("smc", Features { smc: true, ..NONE }),
-    (
-        "interrupt",
-        Features {
-            interrupts: true,
-            ..NONE
-        },
-    ),
+    ("interrupt", Features { interrupts: true, ..NONE }),
 ];
 
 const LINK: u32 = 1;

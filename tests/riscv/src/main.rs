@@ -54,7 +54,7 @@ const USAGE: &str = "difftest --oracle 'CMD ...' --tested 'CMD ...' [--cpu MODEL
 const ORACLE_CPU: &str = "rv64,h=off,zacas=on,zabha=on,zicond=on,zfh=on,zcb=on,zbkb=on,\
 zimop=on,zcmop=on,svinval=on,svnapot=on,svpbmt=on,smstateen=on,sscofpmf=on";
 /// An emulator that prints nothing for so long hangs.
-const QUIET: Duration = Duration::from_secs(10);
+const QUIET: Duration = Duration::from_secs(30);
 
 fn parse_args() -> Result<Config, Error> {
     let mut config = Config {
