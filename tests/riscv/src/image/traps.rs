@@ -1,5 +1,5 @@
-//! What programs need around them: a handler that records traps and goes on, interrupts that clobber
-//! and restore everything, and page tables whose entries the handler changes.
+//! What programs need around them: a handler that records traps and goes on, interrupts that
+//! clobber and restore everything, and page tables whose entries the handler changes.
 //!
 //! The save block has the digest of all traps, their number and the last mepc where a sequence has
 //! mcause, mtval and mepc; behind it is the handler's frame.
