@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
+use flow::Features;
 use image::Batch;
 use sequence::{GROUP_NAMES, Generator};
 
@@ -336,19 +337,23 @@ fn compare(config: &Config, batch: &Batch<'_>, folder: &Path) -> Result<Vec<u64>
     Ok(differing.map(|(i, _)| batch.first + i as u64).collect())
 }
 
-fn work(config: &Config) -> Result<u64, Error> {
-    let features = flow::GROUPS.iter().find(|(name, _)| *name == config.group);
+/// What programs have besides, if `group` is one of programs; and where operations are drawn from.
+fn choose(group: &str) -> Result<(Option<Features>, Generator), Error> {
+    let features = flow::GROUPS.iter().find(|(name, _)| *name == group);
     let features = features.map(|(_, features)| *features);
-    let generator = Generator::new(features.map_or(&config.group, |_| "all"));
+    let generator = Generator::new(features.map_or(group, |_| "all"));
     if generator.is_empty() {
         let groups = GROUP_NAMES.join(", ");
         let programs = flow::GROUPS.map(|(name, _)| name).join(", ");
-        let message = format!(
-            "--group {}: take {groups}, {programs} or an instruction's name",
-            config.group
-        );
+        let message =
+            format!("--group {group}: take {groups}, {programs} or an instruction's name");
         return Err(Error::Usage(message));
     }
+    Ok((features, generator))
+}
+
+fn work(config: &Config) -> Result<u64, Error> {
+    let (features, generator) = choose(&config.group)?;
     let folder = work_folder(config)?;
     let (mut failures, mut done, mut skipped) = (0, 0, 0);
     // A sequence that the oracle does not come out of: what lies before it is compared, it is not.
