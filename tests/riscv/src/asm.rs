@@ -17,6 +17,10 @@ pub struct Label(usize);
 enum Fix {
     Branch,
     Jump,
+    /// c.beqz, c.bnez
+    HalfBranch,
+    /// c.j
+    HalfJump,
     /// auipc + addi
     Address,
 }
@@ -29,6 +33,18 @@ fn imm_b(imm: i32) -> u32 {
 fn imm_j(imm: i32) -> u32 {
     let i = imm as u32;
     (i >> 20 & 1) << 31 | (i >> 1 & 0x3ff) << 21 | (i >> 11 & 1) << 20 | (i >> 12 & 0xff) << 12
+}
+
+fn imm_cb(imm: i32) -> u32 {
+    let i = imm as u32;
+    let low = (i >> 6 & 3) << 5 | (i >> 1 & 3) << 3 | (i >> 5 & 1) << 2;
+    (i >> 8 & 1) << 12 | (i >> 3 & 3) << 10 | low
+}
+
+fn imm_cj(imm: i32) -> u32 {
+    let i = imm as u32;
+    let high = (i >> 11 & 1) << 12 | (i >> 4 & 1) << 11 | (i >> 8 & 3) << 9 | (i >> 10 & 1) << 8;
+    high | (i >> 6 & 1) << 7 | (i >> 7 & 1) << 6 | (i >> 1 & 7) << 3 | (i >> 5 & 1) << 2
 }
 
 impl Asm {
@@ -91,6 +107,10 @@ impl Asm {
         self.r(0, 4, rd, rs1, rs2);
     }
 
+    pub fn add(&mut self, rd: u32, rs1: u32, rs2: u32) {
+        self.r(0, 0, rd, rs1, rs2);
+    }
+
     pub fn mul(&mut self, rd: u32, rs1: u32, rs2: u32) {
         self.r(1, 0, rd, rs1, rs2);
     }
@@ -115,6 +135,14 @@ impl Asm {
 
     pub fn ld(&mut self, rd: u32, rs1: u32, imm: i32) {
         self.i(0x03, 3, rd, rs1, imm);
+    }
+
+    pub fn lw(&mut self, rd: u32, rs1: u32, imm: i32) {
+        self.i(0x03, 2, rd, rs1, imm);
+    }
+
+    pub fn lhu(&mut self, rd: u32, rs1: u32, imm: i32) {
+        self.i(0x03, 5, rd, rs1, imm);
     }
 
     pub fn sd(&mut self, rs2: u32, rs1: u32, imm: i32) {
@@ -145,6 +173,10 @@ impl Asm {
         self.i(0x73, 2, rd, rs1, csr as i32);
     }
 
+    pub fn csrrc(&mut self, rd: u32, csr: u32, rs1: u32) {
+        self.i(0x73, 3, rd, rs1, csr as i32);
+    }
+
     pub fn jalr(&mut self, rd: u32, rs1: u32) {
         self.i(0x67, 0, rd, rs1, 0);
     }
@@ -158,7 +190,19 @@ impl Asm {
         self.word(rd << 7 | 0x6f);
     }
 
-    /// `funct3`: 0 beq, 1 bne, 6 bltu.
+    /// c.j
+    pub fn c_j(&mut self, to: Label) {
+        self.fixes.push((self.here(), to, Fix::HalfJump));
+        self.half(0xa001);
+    }
+
+    /// c.beqz, or c.bnez if `not`, of x8 + `reg`.
+    pub fn c_branch(&mut self, not: bool, reg: u32, to: Label) {
+        self.fixes.push((self.here(), to, Fix::HalfBranch));
+        self.half(0xc001 | u16::from(not) << 13 | (reg as u16) << 7);
+    }
+
+    /// `funct3`: 0 beq, 1 bne, 4 blt, 5 bge, 6 bltu, 7 bgeu.
     pub fn branch(&mut self, funct3: u32, rs1: u32, rs2: u32, to: Label) {
         self.fixes.push((self.here(), to, Fix::Branch));
         self.word(rs2 << 20 | rs1 << 15 | funct3 << 12 | 0x63);
@@ -176,6 +220,11 @@ impl Asm {
         self.code[at..at + 4].copy_from_slice(&(old | bits).to_le_bytes());
     }
 
+    fn or_half_at(&mut self, at: usize, bits: u32) {
+        let old = u16::from_le_bytes(self.code[at..at + 2].try_into().expect("two bytes"));
+        self.code[at..at + 2].copy_from_slice(&(old | bits as u16).to_le_bytes());
+    }
+
     /// Patches what refers to labels.
     pub fn finish(mut self) -> Vec<u8> {
         for (at, label, fix) in std::mem::take(&mut self.fixes) {
@@ -189,6 +238,14 @@ impl Asm {
                 Fix::Jump => {
                     assert!((-(1 << 20)..1 << 20).contains(&distance), "jump too far");
                     self.or_at(at, imm_j(distance));
+                }
+                Fix::HalfBranch => {
+                    assert!((-256..256).contains(&distance), "short branch too far");
+                    self.or_half_at(at, imm_cb(distance));
+                }
+                Fix::HalfJump => {
+                    assert!((-2048..2048).contains(&distance), "short jump too far");
+                    self.or_half_at(at, imm_cj(distance));
                 }
                 Fix::Address => {
                     self.or_at(at, (distance.wrapping_add(0x800) as u32) & 0xffff_f000);

@@ -4,7 +4,10 @@
 //! all registers, `fcsr`, the trap taken if any, and the scratch memory (or, in a dump, all of
 //! those, a line each). After the last it powers off through the test finisher.
 
+mod traps;
+
 use crate::asm::{Asm, Label};
+use crate::flow::{self, Features, Flow};
 use crate::random::Random;
 use crate::sequence::{BASES, Generator, SCRATCH_BYTES};
 
@@ -42,6 +45,10 @@ pub struct Batch<'a> {
     pub length: usize,
     /// Print everything instead of digests.
     pub dump: bool,
+    /// Programs with these instead of straight sequences.
+    pub features: Option<Features>,
+    /// Operations of programs that do nothing.
+    pub muted: Vec<bool>,
 }
 
 struct Program {
@@ -52,12 +59,16 @@ struct Program {
     finish_sequence: Label,
     trap: Label,
     print_word: Label,
+    extra: traps::Extra,
 }
 
 /// What belongs to one sequence.
 struct Parts {
     registers: Vec<u64>,
     code: Vec<u8>,
+    operations: usize,
+    /// Runs in U mode, where modes are used.
+    user: bool,
 }
 
 fn parts(batch: &Batch<'_>, index: u64) -> Parts {
@@ -66,8 +77,34 @@ fn parts(batch: &Batch<'_>, index: u64) -> Parts {
     let mut registers: Vec<u64> = (0..32).map(|_| random.integer()).collect();
     registers.extend((0..32).map(|_| random.float()));
     registers.push(random.below(5) << 5 | random.below(32));
-    let code = batch.generator.sequence(&mut random, batch.length);
-    Parts { registers, code }
+    let (code, operations) = match batch.features {
+        Some(features) => {
+            let flow = flow_of(batch, features, &mut random);
+            (flow.code, flow.operations)
+        }
+        None => (batch.generator.sequence(&mut random, batch.length), 0),
+    };
+    Parts {
+        registers,
+        code,
+        operations,
+        user: index.is_multiple_of(2),
+    }
+}
+
+fn flow_of(batch: &Batch<'_>, features: Features, random: &mut Random) -> Flow {
+    flow::program(
+        batch.generator,
+        features,
+        random,
+        batch.length,
+        &batch.muted,
+    )
+}
+
+/// How many operations of a program can be muted; 0 for straight sequences.
+pub fn operations(batch: &Batch<'_>, index: u64) -> usize {
+    parts(batch, index).operations
 }
 
 /// The machine code of one sequence, as bytes (for reports).
@@ -81,6 +118,7 @@ pub fn build(batch: &Batch<'_>) -> Vec<u8> {
     let mut labels = || asm.label();
     let (save, scratch, template) = (labels(), labels(), labels());
     let (finish_sequence, trap, print_word) = (labels(), labels(), labels());
+    let extra = traps::Extra::new(&mut asm);
     let mut p = Program {
         asm,
         save,
@@ -89,18 +127,28 @@ pub fn build(batch: &Batch<'_>) -> Vec<u8> {
         finish_sequence,
         trap,
         print_word,
+        extra,
     };
     let end = p.asm.label();
     p.start();
+    if let Some(features) = batch.features {
+        p.start_programs(features, batch.seed.is_multiple_of(2));
+    }
     for index in batch.first..batch.first + batch.count {
-        p.sequence(&parts(batch, index));
+        p.sequence(&parts(batch, index), batch.features);
     }
     p.asm.jal(0, end);
-    p.trap_handler();
-    p.finish_sequence(batch.dump);
+    match batch.features {
+        Some(features) => p.resuming_handler(features),
+        None => p.trap_handler(),
+    }
+    p.finish_sequence(batch);
     p.print_word();
     p.asm.place(end);
     p.power_off();
+    if batch.features.is_some() {
+        p.program_data(batch.generator, batch.seed);
+    }
     p.data();
     p.asm.finish()
 }
@@ -115,13 +163,18 @@ impl Program {
     }
 
     /// Prepares memory and registers from the block that follows the code, runs, reports.
-    fn sequence(&mut self, parts: &Parts) {
+    fn sequence(&mut self, parts: &Parts, features: Option<Features>) {
         let block = self.asm.label();
         let next = self.asm.label();
+        let (code, end) = (self.asm.label(), self.asm.label());
         self.fill_scratch();
         let a = &mut self.asm;
         a.la(31, self.save);
         a.csrrw(0, MSCRATCH, 31);
+        if let Some(features) = features {
+            self.prepare_program(features, parts.user, code, end);
+        }
+        let a = &mut self.asm;
         a.la(30, next);
         a.sd(30, 31, BLOCK_BYTES); // where to go on
         a.la(31, block);
@@ -138,13 +191,25 @@ impl Program {
             a.addi(base, base, 2040);
         }
         a.fence_i();
+        if let Some(features) = features {
+            self.enter_program(features);
+        }
+        let a = &mut self.asm;
+        a.place(code);
         a.code.extend_from_slice(&parts.code);
         if !a.here().is_multiple_of(4) {
             a.half(1); // c.nop
         }
+        a.place(end);
+        if let Some(features) = features {
+            self.leave_program(features);
+        }
+        let a = &mut self.asm;
         a.csrrw(31, MSCRATCH, 31);
-        for csr_word in [MCAUSE_AT, MTVAL_AT, MEPC_AT] {
-            a.sd(0, 31, csr_word);
+        if features.is_none() {
+            for csr_word in [MCAUSE_AT, MTVAL_AT, MEPC_AT] {
+                a.sd(0, 31, csr_word);
+            }
         }
         a.jal(0, self.finish_sequence);
         a.align(8);
@@ -187,7 +252,7 @@ impl Program {
     }
 
     /// With x31 = the save block and the guest's x31 in mscratch.
-    fn finish_sequence(&mut self, dump: bool) {
+    fn finish_sequence(&mut self, batch: &Batch<'_>) {
         let a = &mut self.asm;
         a.place(self.finish_sequence);
         for x in 1..31 {
@@ -202,9 +267,15 @@ impl Program {
         a.sd(30, 31, FCSR_AT);
         a.addi(10, 0, 0);
         // Chosen at run time, so that a dump has the addresses of the run that it explains.
-        a.addi(25, 0, i32::from(dump));
+        a.addi(25, 0, i32::from(batch.dump));
         self.visit(self.save, BLOCK_WORDS);
         self.visit(self.scratch, (SCRATCH_BYTES / 8) as i32);
+        if batch.features.is_some_and(|features| features.mapped) {
+            self.visit(self.extra.pool, traps::POOL_WORDS);
+        }
+        if batch.features.is_some() {
+            self.visit_log();
+        }
         let a = &mut self.asm;
         let dumped = a.label();
         a.branch(1, 25, 0, dumped);
@@ -216,12 +287,20 @@ impl Program {
         a.jalr(0, 30);
     }
 
+    /// The log of traps, in dumps only.
+    fn visit_log(&mut self) {
+        let over = self.asm.label();
+        self.asm.branch(0, 25, 0, over);
+        self.visit(self.extra.log, traps::LOG_WORDS);
+        self.asm.place(over);
+    }
+
     /// Digests `words` double words into x10, or prints each if x25 says so.
     fn visit(&mut self, from: Label, words: i32) {
         let a = &mut self.asm;
         let (again, print, next) = (a.label(), a.label(), a.label());
         a.la(20, from);
-        a.addi(21, 0, words);
+        a.li(21, words);
         a.li(22, 0x0100_01b3);
         a.place(again);
         a.ld(23, 20, 0);
@@ -277,7 +356,7 @@ impl Program {
         let a = &mut self.asm;
         a.align(64);
         a.place(self.save);
-        a.code.resize(a.code.len() + BLOCK_BYTES as usize + 16, 0);
+        a.code.resize(a.code.len() + traps::FRAME_END as usize, 0);
         a.align(4096);
         a.place(self.template);
         let mut random = Random::new(1);
@@ -285,20 +364,47 @@ impl Program {
             let word = random.float();
             a.code.extend_from_slice(&word.to_le_bytes());
         }
+        // Bases point to a page border.
+        a.code.resize(a.code.len() + 2048, 0);
         a.place(self.scratch);
-        a.code.resize(a.code.len() + SCRATCH_BYTES, 0);
+        a.code.resize(a.code.len() + SCRATCH_BYTES + 2048, 0);
     }
 }
 
+/// Words of the pool of a batch's programs.
+fn pool_words(batch: &Batch<'_>) -> usize {
+    let mapped = batch.features.is_some_and(|features| features.mapped);
+    if mapped {
+        traps::POOL_WORDS as usize
+    } else {
+        0
+    }
+}
+
+/// Lines of a full dump.
+pub fn dump_lines(batch: &Batch<'_>) -> usize {
+    let log = batch.features.map_or(0, |_| traps::LOG_WORDS as usize);
+    BLOCK_WORDS as usize + SCRATCH_BYTES / 8 + pool_words(batch) + log
+}
+
 /// Name of line `index` of a dump.
-pub fn dump_line_name(index: usize) -> String {
+pub fn dump_line_name(batch: &Batch<'_>, index: usize) -> String {
+    let memory = BLOCK_WORDS as usize;
+    let log = memory + SCRATCH_BYTES / 8 + pool_words(batch);
+    let csrs = if batch.features.is_some() {
+        ["digest of traps", "traps", "last mepc"]
+    } else {
+        ["mcause", "mtval", "mepc"]
+    };
     match index {
         0..=31 => format!("x{index}"),
         32..=63 => format!("f{}", index - 32),
         64 => "fcsr".into(),
-        65 => "mcause".into(),
-        66 => "mtval".into(),
-        67 => "mepc".into(),
-        _ => format!("memory {:#x}", (index - BLOCK_WORDS as usize) * 8),
+        65..=67 => csrs[index - 65].into(),
+        _ if index >= log => {
+            let what = ["cause", "mepc", "mtval", "digest"][(index - log) % 4];
+            format!("trap {}, {what}", (index - log) / 4)
+        }
+        _ => format!("memory {:#x}", (index - memory) * 8),
     }
 }

@@ -1,10 +1,11 @@
-//! Differential test: random instruction sequences on native QEMU and on Tinamou.
+//! Differential test: random instruction sequences and programs on native QEMU and on Tinamou.
 //!
 //! Both run the same M-mode program on their `virt` machine; every sequence prints a digest of all
 //! registers, `fcsr`, the trap and memory. Where two digests differ, the sequence is run alone with
 //! everything printed. See `docs/testing.md` for the commands.
 
 mod asm;
+mod flow;
 mod image;
 mod random;
 mod sequence;
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
+use flow::Features;
 use image::Batch;
 use sequence::{GROUP_NAMES, Generator};
 
@@ -40,15 +42,20 @@ struct Config {
     count: u64,
     batch: u64,
     length: usize,
+    /// Mute operations of a differing program as long as it differs.
+    shrink: bool,
+    /// Where images are kept.
+    keep: Option<PathBuf>,
 }
 
 const USAGE: &str = "difftest --oracle 'CMD ...' --tested 'CMD ...' [--cpu MODEL] \
-[--oracle-cpu MODEL] [--group GROUP] [--seed N] [--first N] [--count N] [--batch N] [--length N]";
+[--oracle-cpu MODEL] [--group GROUP] [--seed N] [--first N] [--count N] [--batch N] [--length N] \
+[--shrink 1] [--keep FOLDER]";
 /// QEMU's model with just what Tinamou's `max` has.
 const ORACLE_CPU: &str = "rv64,h=off,zacas=on,zabha=on,zicond=on,zfh=on,zcb=on,zbkb=on,\
 zimop=on,zcmop=on,svinval=on,svnapot=on,svpbmt=on,smstateen=on,sscofpmf=on";
 /// An emulator that prints nothing for so long hangs.
-const QUIET: Duration = Duration::from_secs(10);
+const QUIET: Duration = Duration::from_secs(30);
 
 fn parse_args() -> Result<Config, Error> {
     let mut config = Config {
@@ -62,6 +69,8 @@ fn parse_args() -> Result<Config, Error> {
         count: 1000,
         batch: 100,
         length: 30,
+        shrink: false,
+        keep: None,
     };
     let mut args = std::env::args().skip(1);
     while let Some(name) = args.next() {
@@ -84,6 +93,8 @@ fn parse_args() -> Result<Config, Error> {
             "--first" => config.first = number()?,
             "--count" => config.count = number()?,
             "--batch" => config.batch = number()?.clamp(1, 500),
+            "--shrink" => config.shrink = number()? != 0,
+            "--keep" => config.keep = Some(value.into()),
             "--length" => config.length = number()?.clamp(1, 60) as usize,
             _ => return Err(Error::Usage(format!("{name}: {USAGE}"))),
         }
@@ -192,9 +203,6 @@ fn run_both(
     Ok((both.0?, both.1?))
 }
 
-/// Lines of a full dump.
-const DUMP_LINES: usize = 68 + sequence::SCRATCH_BYTES / 8;
-
 /// Windows where QEMU's machine has something that ours lacks (PCI Express, flash, platform bus),
 /// or answers otherwise as the manual allows (atomic operations on ROM and devices fault here).
 const OTHER_WINDOWS: &[std::ops::Range<u64>] = &[
@@ -222,17 +230,23 @@ fn explain(config: &Config, batch: &Batch<'_>, index: u64, folder: &Path) -> Res
         dump: true,
         ..batch.clone()
     };
+    let dump_lines = image::dump_lines(batch);
     let program = folder.join("single.bin");
     let image = image::build(&single);
     std::fs::write(&program, image).map_err(|e| Error::Run("single.bin".into(), e))?;
-    let (want, got) = run_both(config, &program, &single, DUMP_LINES)?;
+    let (mut want, mut got) = run_both(config, &program, &single, dump_lines)?;
+    let mut single = single;
+    if config.shrink && want != got {
+        single = shrink(config, single, &program)?;
+        (want, got) = run_both(config, &program, &single, dump_lines)?;
+    }
     // Alone it lies at other addresses; where that matters, it is run after its neighbours.
     let (want, got) = if want == got {
         rerun_in_batch(config, batch, index, &program)?
     } else {
         (want, got)
     };
-    if hit_other_window(&got) {
+    if batch.features.is_none() && hit_other_window(&got) {
         return Ok(false);
     }
     let code = image::sequence_code(&single, index);
@@ -242,20 +256,52 @@ fn explain(config: &Config, batch: &Batch<'_>, index: u64, folder: &Path) -> Res
         batch.seed,
         hex.join("")
     );
-    print_differences(&want, &got);
+    print_differences(batch, &want, &got);
     Ok(true)
 }
 
-fn print_differences(want: &[String], got: &[String]) {
+/// Mutes operations of a program, many at first, as long as it differs. The image is left there.
+fn shrink<'a>(config: &Config, mut batch: Batch<'a>, program: &Path) -> Result<Batch<'a>, Error> {
+    let count = image::operations(&batch, batch.first);
+    let lines = image::dump_lines(&batch);
+    let write = |batch: &Batch<'_>| {
+        std::fs::write(program, image::build(batch)).map_err(|e| Error::Run("image".into(), e))
+    };
+    batch.muted = vec![false; count];
+    let mut size = count.div_ceil(2);
+    while size > 0 {
+        for start in (0..count).step_by(size) {
+            let range = start..count.min(start + size);
+            if batch.muted[range.clone()].iter().all(|muted| *muted) {
+                continue;
+            }
+            let mut fewer = batch.clone();
+            fewer.muted[range].fill(true);
+            write(&fewer)?;
+            // A program that hangs now is another one.
+            if run_both(config, program, &fewer, lines).is_ok_and(|(want, got)| want != got) {
+                batch = fewer;
+            }
+        }
+        size /= 2;
+    }
+    write(&batch)?;
+    let left = batch.muted.iter().filter(|muted| !**muted).count();
+    println!("shrunk: {left} of {count} operations left");
+    Ok(batch)
+}
+
+fn print_differences(batch: &Batch<'_>, want: &[String], got: &[String]) {
     for (line, (want, got)) in want
         .iter()
         .zip(got)
         .enumerate()
         .filter(|(_, (w, g))| w != g)
+        .take(40)
     {
         println!(
             "  {}: oracle {want}, tested {got}",
-            image::dump_line_name(line)
+            image::dump_line_name(batch, line)
         );
     }
 }
@@ -272,10 +318,11 @@ fn rerun_in_batch(
         ..batch.clone()
     };
     std::fs::write(program, image::build(&whole)).map_err(|e| Error::Run("batch".into(), e))?;
-    let lines = DUMP_LINES * batch.count as usize;
+    let dump_lines = image::dump_lines(batch);
+    let lines = dump_lines * batch.count as usize;
     let (want, got) = run_both(config, program, &whole, lines)?;
-    let start = DUMP_LINES * (index - batch.first) as usize;
-    let of = |lines: Vec<String>| lines[start..start + DUMP_LINES].to_vec();
+    let start = dump_lines * (index - batch.first) as usize;
+    let of = |lines: Vec<String>| lines[start..start + dump_lines].to_vec();
     Ok((of(want), of(got)))
 }
 
@@ -293,17 +340,24 @@ fn compare(config: &Config, batch: &Batch<'_>, folder: &Path) -> Result<Vec<u64>
     Ok(differing.map(|(i, _)| batch.first + i as u64).collect())
 }
 
-fn work(config: &Config) -> Result<u64, Error> {
-    let generator = Generator::new(&config.group);
+/// What programs have besides, if `group` is one of programs; and where operations are drawn from.
+fn choose(group: &str) -> Result<(Option<Features>, Generator), Error> {
+    let features = flow::GROUPS.iter().find(|(name, _)| *name == group);
+    let features = features.map(|(_, features)| *features);
+    let generator = Generator::new(features.map_or(group, |_| "all"));
     if generator.is_empty() {
         let groups = GROUP_NAMES.join(", ");
-        let message = format!(
-            "--group {}: take {groups} or an instruction's name",
-            config.group
-        );
+        let programs = flow::GROUPS.map(|(name, _)| name).join(", ");
+        let message =
+            format!("--group {group}: take {groups}, {programs} or an instruction's name");
         return Err(Error::Usage(message));
     }
-    let folder = work_folder()?;
+    Ok((features, generator))
+}
+
+fn work(config: &Config) -> Result<u64, Error> {
+    let (features, generator) = choose(&config.group)?;
+    let folder = work_folder(config)?;
     let (mut failures, mut done, mut skipped) = (0, 0, 0);
     // A sequence that the oracle does not come out of: what lies before it is compared, it is not.
     let mut hanging = u64::MAX;
@@ -326,6 +380,8 @@ fn work(config: &Config) -> Result<u64, Error> {
             count,
             length,
             dump: false,
+            features,
+            muted: Vec::new(),
         };
         match compare(config, &batch, &folder) {
             Ok(differing) => {
@@ -349,7 +405,9 @@ fn work(config: &Config) -> Result<u64, Error> {
             break;
         }
     }
-    let _ = std::fs::remove_dir_all(&folder);
+    if config.keep.is_none() {
+        let _ = std::fs::remove_dir_all(&folder);
+    }
     if skipped * 4 > done {
         return Err(Error::Usage(
             "the oracle hung in more than a quarter".into(),
@@ -362,8 +420,9 @@ fn work(config: &Config) -> Result<u64, Error> {
     Ok(failures)
 }
 
-fn work_folder() -> Result<PathBuf, Error> {
-    let folder = std::env::temp_dir().join(format!("tinamou-difftest-{}", std::process::id()));
+fn work_folder(config: &Config) -> Result<PathBuf, Error> {
+    let own = || std::env::temp_dir().join(format!("tinamou-difftest-{}", std::process::id()));
+    let folder = config.keep.clone().unwrap_or_else(own);
     std::fs::create_dir_all(&folder).map_err(|e| Error::Run(folder.display().to_string(), e))?;
     Ok(folder)
 }

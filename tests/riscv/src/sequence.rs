@@ -107,6 +107,17 @@ impl Generator {
         self.kinds.is_empty()
     }
 
+    /// One instruction as it falls, and whether it is compressed.
+    pub fn draw(&self, random: &mut Random) -> (u32, bool) {
+        let kind = random.pick(&self.kinds);
+        let insn = kind.bits | random.next() as u32 & !kind.mask;
+        if kind.half {
+            (insn & 0xffff, true)
+        } else {
+            (insn, false)
+        }
+    }
+
     /// A sequence of about `length` instructions as bytes, all control flow forward and inside.
     pub fn sequence(&self, random: &mut Random, length: usize) -> Vec<u8> {
         let mut code: Vec<u8> = Vec::new();
