@@ -1,6 +1,6 @@
 //! The linked bundle has nothing that unwinds or rewinds a stack: no wasm exceptions, no
-//! `invoke_` trampolines (emscripten's way of catching), no Asyncify. The interpreter, slow paths and
-//! helpers are in it; generated code has none by construction.
+//! `invoke_` trampolines (emscripten's way of catching), no Asyncify. The interpreter, slow paths
+//! and helpers are in it; generated code has none by construction.
 //!
 //! `scripts/test.d/22-linked` runs this on what `scripts/build-wasm` has made; names in the module
 //! are minified, so imports and exports are looked at in its JavaScript.

@@ -235,8 +235,8 @@ fn second_page<G: GuestCpu>(
     Ok(ram)
 }
 
-/// The optimized IR of a block that is in the cache, made anew from the guest's code, and the number
-/// of its second page, as it is mapped now; `None` if that is not in the TLB any more. The caller
+/// The optimized IR of a block that is in the cache, made anew from the guest's code, and the
+/// number of its second page, as it is mapped now; `None` if that is not in the TLB any more. The caller
 /// makes sure that the block is still valid then.
 pub(crate) fn again<G: GuestCpu>(
     machine: &Machine<G>,
