@@ -236,8 +236,8 @@ fn second_page<G: GuestCpu>(
 }
 
 /// The optimized IR of a block that is in the cache, made anew from the guest's code, and the
-/// number of its second page, as it is mapped now; `None` if that is not in the TLB any more. The caller
-/// makes sure that the block is still valid then.
+/// number of its second page, as it is mapped now; `None` if that is not in the TLB any more. The
+/// caller makes sure that the block is still valid then.
 pub(crate) fn again<G: GuestCpu>(
     machine: &Machine<G>,
     compiler: &mut Compiler,
