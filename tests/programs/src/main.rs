@@ -2,8 +2,10 @@
 //!
 //! `programs --emulator 'CMD ...' --guest DIR [--harts N] [--slow FACTOR] [NAME ...]` boots
 //! DIR/stress.cpio (`scripts/fetch-bench-guest`) once, runs the tests of `tests.rs` whose names
-//! contain one of NAME, prints a line for each and `N passed, N failed` at the end.
+//! contain one of NAME, prints a line for each and `N passed, N failed` at the end. With
+//! `--soak MINUTES` it watches the emulator's memory over many short processes instead.
 
+mod soak;
 mod tests;
 
 use std::path::PathBuf;
@@ -19,6 +21,8 @@ struct Settings {
     harts: u32,
     /// Time limits are multiplied by this.
     slow: u64,
+    /// Minutes of `soak.rs` instead of tests.
+    soak: Option<u64>,
     names: Vec<String>,
 }
 
@@ -29,6 +33,7 @@ impl Settings {
             guest: PathBuf::from("build/bench-guest"),
             harts: 1,
             slow: 1,
+            soak: None,
             names: Vec::new(),
         };
         let mut args = args.peekable();
@@ -41,6 +46,7 @@ impl Settings {
                 }
                 "--guest" => settings.guest = value()?.into(),
                 "--harts" => settings.harts = number(value()?)?,
+                "--soak" => settings.soak = Some(number(value()?)?.into()),
                 "--slow" => settings.slow = number(value()?)?.into(),
                 _ if arg.starts_with('-') => return Err(format!("unknown option {arg}")),
                 _ => settings.names.push(arg),
@@ -111,6 +117,10 @@ fn run_all(settings: &Settings) -> Outcome<(usize, usize)> {
     let (mut passed, mut failed) = (0, 0);
     let mut session = settings.boot()?;
     session.shell(SETUP, settings.seconds(30))?;
+    if let Some(minutes) = settings.soak {
+        soak::run(settings, &mut session, minutes)?;
+        return Ok((1, 0));
+    }
     let wanted: Vec<&Test> = tests::TESTS
         .iter()
         .copied()
@@ -152,7 +162,7 @@ fn main() -> ExitCode {
         }
     };
     let (passed, failed) = run_all(&settings).unwrap_or_else(|failure| {
-        println!("FAIL boot: {failure}");
+        println!("FAIL: {failure}");
         (0, 1)
     });
     println!("programs: {passed} passed, {failed} failed");
