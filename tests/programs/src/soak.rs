@@ -9,7 +9,8 @@ use crate::Settings;
 
 /// A round takes some seconds; it ends with a number that tells rounds apart.
 const ROUND: &str = "openssl dgst -sha256 data >/dev/null; \
-     python3 -S -c 'exec(\"def f(n):\\n  return sum(i*i for i in range(n))\\nf(3000)\")' 2>/dev/null; \
+     python3 -S -c 'exec(\"def f(n):\\n  return sum(i*i for i in range(n))\\nf(3000)\")' \
+     2>/dev/null; \
      gzip -1 -c data | gzip -dc | sort -u | tail -n 1 | md5sum >/dev/null; \
      i=0; while [ $i -lt 60 ]; do /bin/busybox true; i=$((i+1)); done; true";
 /// The last third of the time may hold so much more than the second one.
