@@ -2,7 +2,8 @@
 //!
 //! `functional --emulator 'CMD ...' --guest DIR [--oracle 'CMD ...'] [--slow FACTOR] [--jobs N]
 //! [NAME ...]` runs the tests of `boots.rs`, `compare.rs`, `jit.rs` and `bad_input.rs` (those whose
-//! names contain one of NAME), prints a line for each and `N passed, N failed` at the end.
+//! names contain one of NAME; only the one test if NAME is the whole of its name), prints a line for
+//! each and `N passed, N failed` at the end.
 
 mod bad_input;
 mod boots;
@@ -130,6 +131,20 @@ fn run(setup: &Setup, tests: &[Test], jobs: usize) -> (usize, usize) {
     (passed, tests.len() - passed)
 }
 
+/// The tests that `names` ask for; all if there are none.
+fn selected(tests: &[Test], names: &[String]) -> Vec<Test> {
+    let whole = |part: &String| tests.iter().any(|(name, _)| name == part);
+    let wanted = |name: &str| {
+        let matches = |part: &String| match whole(part) {
+            true => name == part,
+            false => name.contains(part.as_str()),
+        };
+        names.is_empty() || names.iter().any(matches)
+    };
+    let wanted = tests.iter().filter(|(name, _)| wanted(name));
+    wanted.copied().collect()
+}
+
 fn main() -> ExitCode {
     let (setup, names) = match parse_args() {
         Ok(parsed) => parsed,
@@ -138,18 +153,32 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let wanted =
-        |name: &str| names.is_empty() || names.iter().any(|part| name.contains(part.as_str()));
-    let tests: Vec<Test> = [boots::TESTS, jit::TESTS, bad_input::TESTS, compare::TESTS]
-        .concat()
-        .into_iter()
-        .filter(|(name, _)| wanted(name))
-        .collect();
+    let tests = selected(
+        &[boots::TESTS, jit::TESTS, bad_input::TESTS, compare::TESTS].concat(),
+        &names,
+    );
     let (passed, failed) = run(&setup, &tests, setup.jobs);
     println!("functional: {passed} passed, {failed} failed");
     if failed == 0 && passed > 0 {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_whole_name_is_one_test() {
+        let all: Vec<Test> = [boots::TESTS, jit::TESTS].concat();
+        let names = |wanted: &[&str]| -> Vec<&str> {
+            let wanted: Vec<String> = wanted.iter().map(|name| name.to_string()).collect();
+            selected(&all, &wanted).iter().map(|test| test.0).collect()
+        };
+        assert_eq!(names(&["icount"]), ["icount"]);
+        assert_eq!(names(&["jit_ic"]), ["jit_icount"]);
+        assert_eq!(names(&[]).len(), all.len());
     }
 }
