@@ -3,6 +3,7 @@
 //!
 //! **Architecture Invariant:** nothing here names a guest, a device or an accelerator.
 
+pub mod coroutine;
 pub mod cutils;
 pub mod host_console;
 pub mod keyval;
@@ -10,4 +11,5 @@ pub mod localtime;
 pub mod log;
 pub mod main_loop;
 pub mod mmap_alloc;
+pub mod thread_pool;
 pub mod timer;
