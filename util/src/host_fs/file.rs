@@ -156,8 +156,7 @@ fn checked_range(offset: u64, length: u64) -> Result<u64, Errno> {
 
 /// The host takes some numbers of nanoseconds for a special meaning.
 pub(super) fn check_times(atime: SetTime, mtime: SetTime) -> Result<(), Errno> {
-    let is_bad =
-        |time| matches!(time, SetTime::To(FileTime { nsec, .. }) if nsec >= 1_000_000_000);
+    let is_bad = |time| matches!(time, SetTime::To(FileTime { nsec, .. }) if nsec >= 1_000_000_000);
     if is_bad(atime) || is_bad(mtime) {
         return Err(Errno::EINVAL);
     }

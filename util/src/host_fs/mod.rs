@@ -15,13 +15,13 @@
 
 mod dir;
 mod file;
-mod lock;
 #[cfg(not(target_os = "emscripten"))]
 #[path = "native.rs"]
 mod imp;
 #[cfg(target_os = "emscripten")]
 #[path = "wasm.rs"]
 mod imp;
+mod lock;
 
 #[cfg(any(test, feature = "cases"))]
 pub mod cases;

@@ -9,8 +9,8 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use include::Errno;
 use parking_lot::Mutex;
 use rustix::fs::{
-    AtFlags, CWD, FallocateFlags, FileType, Gid, Mode, OFlags, SeekFrom, StatxFlags, Timespec, Timestamps,
-    Uid, XattrFlags,
+    AtFlags, CWD, FallocateFlags, FileType, Gid, Mode, OFlags, SeekFrom, StatxFlags, Timespec,
+    Timestamps, Uid, XattrFlags,
 };
 use rustix::io::{Errno as HostErrno, retry_on_intr};
 

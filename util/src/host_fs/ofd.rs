@@ -14,7 +14,10 @@ pub fn lock(fd: &OwnedFd, earlier: Lock, lock: Lock) -> Result<(), Errno> {
         Ok(()) => (earlier, lock),
         Err(_) => (lock, earlier),
     };
-    for byte in from.held().filter(|byte| to.held().all(|kept| kept != *byte)) {
+    for byte in from
+        .held()
+        .filter(|byte| to.held().all(|kept| kept != *byte))
+    {
         fcntl(fd, libc::F_OFD_SETLK, libc::F_UNLCK, byte)?;
     }
     taken
