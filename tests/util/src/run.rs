@@ -5,7 +5,13 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use util::coroutine::{self, AioContext};
-use util::{coroutine::cases::CASES, thread_pool};
+use util::{mmap_alloc, thread_pool};
+
+/// The checks of each module.
+const MODULES: &[(&str, &[(&str, fn())])] = &[
+    ("coroutine", coroutine::cases::CASES),
+    ("mmap_alloc", mmap_alloc::cases::CASES),
+];
 
 /// Runs what the command line asks for; the exit status.
 pub fn run(args: Vec<OsString>) -> i32 {
@@ -25,10 +31,15 @@ pub fn run(args: Vec<OsString>) -> i32 {
 fn check(names: &[String]) {
     let wanted = |name: &str| names.is_empty() || names.iter().any(|part| name.contains(part));
     let mut passed = 0;
-    for (name, case) in CASES.iter().filter(|(name, _)| wanted(name)) {
-        case();
-        println!("ok   {name}");
-        passed += 1;
+    for (module, cases) in MODULES {
+        for (name, case) in cases.iter() {
+            let name = format!("{module}: {name}");
+            if wanted(&name) {
+                case();
+                println!("ok   {name}");
+                passed += 1;
+            }
+        }
     }
     println!("{passed} passed, 0 failed");
 }
