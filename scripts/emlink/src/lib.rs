@@ -34,10 +34,11 @@ const COMMON: &[&str] = &[
     "-sDEFAULT_PTHREAD_STACK_SIZE=2MB",
 ];
 
-/// For programs with coroutines (`util/src/coroutine`). Asyncify instruments what can be on the stack
-/// when a fiber is switched. It is told to follow direct calls only, and which functions make indirect ones: the
-/// first of a coroutine, and those through which JavaScript calls the first function of a thread
-/// (`void *(void *)`) and of a fiber (`void (void *)`). `tests/linked.rs` looks at what came of it.
+/// For programs with coroutines (`util/src/coroutine`). Asyncify instruments what can be on the
+/// stack when a fiber is switched. It is told to follow direct calls only, and which functions
+/// make indirect ones: the first of a coroutine, and those through which JavaScript calls the
+/// first function of a thread (`void *(void *)`) and of a fiber (`void (void *)`).
+/// `tests/linked.rs` looks at what came of it.
 const COROUTINES: &[&str] = &[
     "-sASYNCIFY",
     "-sASYNCIFY_IGNORE_INDIRECT",

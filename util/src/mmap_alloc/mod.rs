@@ -2,10 +2,10 @@
 //!
 //! Natively a block is a mapping, anonymous or of a file. emscripten can neither reserve address
 //! space nor map usefully: there a block is one aligned piece at the end of the wasm heap, and a
-//! file is read into it, and written back by [`RamBlock::sync`]. What must hold: a block is zero at
-//! first or has the file's bytes, starts on a page, never moves, and lives until it is dropped. vCPUs write it
-//! while others read, so every access here is an atomic one of the host, and no Rust reference to
-//! its bytes exists.
+//! file is read into it, and written back by [`RamBlock::sync`]. What must hold: a block is zero
+//! at first or has the file's bytes, starts on a page, never moves, and lives until it is
+//! dropped. vCPUs write it while others read, so every access here is an atomic one of the host,
+//! and no Rust reference to its bytes exists.
 #![expect(
     unsafe_code,
     reason = "guest RAM is shared with vCPU threads and generated code"
