@@ -81,6 +81,10 @@ impl Fiber {
 
 impl Drop for Fiber {
     fn drop(&mut self) {
+        // A worker may use what is on the stack of a coroutine that waits: it stays.
+        if !self.is_idle() {
+            return;
+        }
         // SAFETY: both came from `new`; a fiber that is dropped never runs again.
         unsafe {
             tinamou_coroutine_free(self.stack);
