@@ -96,9 +96,7 @@ impl BlockBackend for Backend {
 impl Shared {
     fn carry_out(&self, request: BlockRequest) -> (Result<(), Errno>, Vec<u8>) {
         match request {
-            BlockRequest::Read { offset, mut buf } => {
-                (self.node.read(offset, &mut buf), buf)
-            }
+            BlockRequest::Read { offset, mut buf } => (self.node.read(offset, &mut buf), buf),
             BlockRequest::Write { offset, data, fua } => (self.write(offset, &data, fua), data),
             BlockRequest::Flush => (self.flush(), Vec::new()),
             BlockRequest::Discard { offset, bytes } => (self.discard(offset, bytes), Vec::new()),

@@ -31,9 +31,7 @@ impl Raw {
                 len,
                 guarded,
             }),
-            _ => Err(format!(
-                "'offset' and 'size' are beyond its {there} bytes"
-            )),
+            _ => Err(format!("'offset' and 'size' are beyond its {there} bytes")),
         }
     }
 
