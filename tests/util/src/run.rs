@@ -5,11 +5,12 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use util::coroutine::{self, AioContext};
-use util::{mmap_alloc, thread_pool};
+use util::{host_fs, mmap_alloc, thread_pool};
 
 /// The checks of each module.
 const MODULES: &[(&str, &[(&str, fn())])] = &[
     ("coroutine", coroutine::cases::CASES),
+    ("host_fs", host_fs::cases::CASES),
     ("mmap_alloc", mmap_alloc::cases::CASES),
 ];
 
