@@ -17,6 +17,7 @@ pub const CASES: &[(&str, fn())] = &[
     ("ways to open", images::ways_to_open),
     ("zeroes and holes", images::zeroes_and_holes),
     ("locks", images::locks),
+    ("locks of QEMU", images::locks_of_qemu),
     ("a full disk", images::full_disk),
     ("other threads", images::other_threads),
     ("makes and removes", names::makes_and_removes),

@@ -3,7 +3,6 @@
 use std::os::unix::fs::MetadataExt;
 
 use super::cases::{CASES, Folder};
-use super::*;
 
 #[test]
 fn cases() {

@@ -84,3 +84,12 @@ impl Drop for Folder {
         }
     }
 }
+
+/// Runs a command of the host: its exit status, in the bits of `wait`. (std has no processes under
+/// emscripten, whose `system` asks Node for one.)
+#[expect(unsafe_code, reason = "a C function")]
+pub fn shell(command: &str) -> i32 {
+    let command = std::ffi::CString::new(command).expect("no NUL");
+    // SAFETY: a string with its NUL.
+    unsafe { libc::system(command.as_ptr()) }
+}

@@ -2,6 +2,7 @@
 
 use include::Errno;
 
+use super::folder::shell;
 use super::{Folder, IS_NODE};
 use crate::host_fs::{HostDir, OpenFlags, SELF, SetTime, XattrSet, mode};
 
@@ -162,14 +163,6 @@ pub fn nothing_waits() {
     assert_eq!(zero.unwrap_err(), Errno::ENXIO);
     let zero = devices.stat(b"zero").unwrap();
     assert_eq!((zero.kind(), zero.rdev), (mode::S_IFCHR, 0x105));
-}
-
-/// Under Node emscripten's `system` runs a command of the host.
-#[expect(unsafe_code, reason = "std has no processes under emscripten")]
-fn shell(command: &str) -> i32 {
-    let command = std::ffi::CString::new(command).expect("no NUL");
-    // SAFETY: a string with its NUL.
-    unsafe { libc::system(command.as_ptr()) }
 }
 
 pub fn numbers_out_of_range() {

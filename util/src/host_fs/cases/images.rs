@@ -1,7 +1,10 @@
 //! Open files: what disk images need.
 
+use std::time::Duration;
+
 use include::Errno;
 
+use super::folder::shell;
 use super::{Folder, IS_NODE};
 use crate::host_fs::{HostFile, Lock, OpenFlags};
 
@@ -172,6 +175,68 @@ pub fn locks() {
     assert_eq!(reader.lock(Lock::Shared), Err(Errno::EAGAIN));
     drop((two, three));
     reader.lock(Lock::Shared).unwrap();
+}
+
+/// QEMU's tools refuse an image that is ours, and we refuse one that is theirs.
+pub fn locks_of_qemu() {
+    if shell("command -v qemu-img qemu-io qemu-nbd >/dev/null") != 0 {
+        return;
+    }
+    let folder = Folder::new();
+    let path = format!("{}/disk", folder.path);
+    folder.write(b"disk", &[0; 65536]);
+    let quiet = ">/dev/null 2>&1";
+    let read = || {
+        shell(&format!(
+            "qemu-img convert -f raw -O raw {path} {path}2 {quiet}"
+        )) == 0
+    };
+    let write = || shell(&format!("qemu-io -f raw -c 'write 0 512' {path} {quiet}")) == 0;
+    let file = HostFile::open(path.as_bytes(), OpenFlags::READ_WRITE, 0).unwrap();
+    assert!(read() && write());
+    for (lock, may_read, may_write) in [
+        (Lock::Exclusive, false, false),
+        (Lock::Shared, true, false),
+        (Lock::SharedWriter, false, true),
+        (Lock::Unlocked, true, true),
+    ] {
+        file.lock(lock).unwrap();
+        assert_eq!((read(), write()), (may_read, may_write), "{lock:?}");
+    }
+    let run = |script: String| assert_eq!(shell(&format!("cd {}; {script}", folder.path)), 0);
+    let serve = |options| {
+        let serve = format!("qemu-nbd {options} -f raw -k $PWD/socket disk {quiet} & echo $! >pid");
+        run(format!(
+            "{serve}; for i in $(seq 500); do [ -e socket ] && break; sleep 0.01; done"
+        ));
+    };
+    let stop = || {
+        let wait = "while [ -e socket ]; do sleep 0.01; done";
+        run(format!("kill $(cat pid); {wait}"));
+        // The socket goes a little before the image does.
+        let is_free = || {
+            file.lock(Lock::Unlocked)
+                .and_then(|()| file.lock(Lock::Exclusive))
+        };
+        let again = || std::thread::sleep(Duration::from_millis(10));
+        (0..500)
+            .find(|_| {
+                is_free().is_ok() || {
+                    again();
+                    false
+                }
+            })
+            .expect("QEMU has ended");
+        file.lock(Lock::Unlocked).unwrap();
+    };
+    serve("-r");
+    assert_eq!(file.lock(Lock::Exclusive), Err(Errno::EAGAIN));
+    file.lock(Lock::Shared).unwrap();
+    stop();
+    serve("");
+    assert_eq!(file.lock(Lock::Exclusive), Err(Errno::EAGAIN));
+    assert_eq!(file.lock(Lock::Shared), Err(Errno::EAGAIN));
+    stop();
 }
 
 pub fn full_disk() {
