@@ -15,6 +15,8 @@ pub mod char;
 pub mod core;
 pub mod intc;
 pub mod misc;
+#[path = "9pfs/mod.rs"]
+pub mod ninep;
 pub mod nvram;
 pub mod rtc;
 pub mod virtio;
