@@ -10,10 +10,13 @@
 
 #![forbid(unsafe_code)]
 
+pub mod block;
 pub mod char;
 pub mod core;
 pub mod intc;
 pub mod misc;
+#[path = "9pfs/mod.rs"]
+pub mod ninep;
 pub mod nvram;
 pub mod rtc;
 pub mod virtio;

@@ -1,0 +1,214 @@
+//! `-fsdev` and `-virtfs`: QEMU's options, typed.
+
+use std::path::PathBuf;
+
+use util::cutils;
+use util::keyval::KeyVal;
+
+/// Room of a `memory` share unless `size=` says otherwise.
+const MEMORY_BYTES: u64 = 256 << 20;
+/// Permissions of files and folders that mapped modes make, where the options say nothing.
+const MAPPED_FILE_MODE: u32 = 0o600;
+const MAPPED_FOLDER_MODE: u32 = 0o700;
+
+/// `-fsdev`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FsdevOptions {
+    pub id: String,
+    pub readonly: bool,
+    pub driver: Driver,
+}
+
+/// `-virtfs`: a share and the device that shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VirtfsOptions {
+    pub fsdev: FsdevOptions,
+    pub mount_tag: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Driver {
+    Local(LocalOptions),
+    Synth,
+    Memory(MemoryOptions),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemoryOptions {
+    pub size: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalOptions {
+    pub path: PathBuf,
+    pub security: Security,
+    /// `writeout=immediate`: what the guest writes goes to the disk at once.
+    pub sync_writes: bool,
+    /// Permissions on the host, in the mapped models.
+    pub file_mode: u32,
+    pub folder_mode: u32,
+    pub devices: MultiDevices,
+}
+
+/// `security_model=`: where owner, mode and type of a file are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Security {
+    /// On the file itself.
+    Passthrough,
+    /// The same, but a new file need not become the guest's user's.
+    None,
+    /// In extended attributes.
+    MappedXattr,
+    /// In files in a folder that the guest does not see.
+    MappedFile,
+}
+
+impl Security {
+    pub const NAMES: [(&str, Self); 5] = [
+        ("passthrough", Self::Passthrough),
+        ("none", Self::None),
+        ("mapped-xattr", Self::MappedXattr),
+        ("mapped-file", Self::MappedFile),
+        ("mapped", Self::MappedXattr),
+    ];
+
+    pub fn is_mapped(self) -> bool {
+        matches!(self, Self::MappedXattr | Self::MappedFile)
+    }
+}
+
+/// `multidevs=`: what to do when the share has files of several devices, whose numbers may meet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MultiDevices {
+    /// Say so.
+    #[default]
+    Warn,
+    /// Give each file a number of its own.
+    Remap,
+    /// Show only files of the shared folder's device.
+    Forbid,
+}
+
+impl MultiDevices {
+    pub const NAMES: [(&str, Self); 3] = [
+        ("warn", Self::Warn),
+        ("remap", Self::Remap),
+        ("forbid", Self::Forbid),
+    ];
+}
+
+/// What `-fsdev` says.
+pub fn parse_fsdev(text: &str) -> Result<FsdevOptions, String> {
+    let mut keys = KeyVal::parse(text, Some("fsdriver")).map_err(|e| format!("-fsdev: {e}"))?;
+    let id = keys.take("id").ok_or("-fsdev: 'id' is missing")?;
+    parse("-fsdev", keys, id)
+}
+
+/// What `-virtfs` says.
+pub fn parse_virtfs(text: &str) -> Result<VirtfsOptions, String> {
+    let mut keys = KeyVal::parse(text, Some("fsdriver")).map_err(|e| format!("-virtfs: {e}"))?;
+    let tag = keys.take("mount_tag").filter(|tag| !tag.is_empty());
+    let mount_tag = tag.ok_or("-virtfs: 'mount_tag' is missing")?;
+    let id = keys.take("id").unwrap_or_else(|| mount_tag.clone());
+    let fsdev = parse("-virtfs", keys, id)?;
+    Ok(VirtfsOptions { fsdev, mount_tag })
+}
+
+fn parse(option: &str, mut keys: KeyVal, id: String) -> Result<FsdevOptions, String> {
+    let named = |error: String| format!("{option} {id}: {error}");
+    let driver = keys.take("fsdriver");
+    let driver = driver.ok_or_else(|| named("the driver is missing".into()))?;
+    let readonly = keys.take_switch("readonly").map_err(named)?;
+    let driver = match driver.as_str() {
+        "local" => parse_local(&mut keys).map(Driver::Local),
+        "memory" => parse_memory(&mut keys).map(Driver::Memory),
+        "synth" => Ok(Driver::Synth),
+        "proxy" => Err("QEMU has removed the driver 'proxy'; use 'local'".into()),
+        other => Err(format!(
+            "there is no driver '{other}', but local, memory and synth"
+        )),
+    };
+    let driver = driver.map_err(named)?;
+    if let Some((key, _)) = keys
+        .clone()
+        .take_first()
+        .filter(|(key, _)| is_throttle(key))
+    {
+        return Err(named(format!(
+            "'{key}' is not offered: shares are not throttled"
+        )));
+    }
+    keys.finish().map_err(named)?;
+    Ok(FsdevOptions {
+        id: id.clone(),
+        readonly: readonly.unwrap_or(false),
+        driver,
+    })
+}
+
+fn is_throttle(key: &str) -> bool {
+    key.starts_with("throttling.")
+}
+
+fn parse_memory(keys: &mut KeyVal) -> Result<MemoryOptions, String> {
+    let size = match keys.take("size") {
+        None => MEMORY_BYTES,
+        Some(text) => cutils::parse_size(&text, 1).ok_or(format!("'size={text}' is no size"))?,
+    };
+    Ok(MemoryOptions { size })
+}
+
+fn parse_local(keys: &mut KeyVal) -> Result<LocalOptions, String> {
+    let path = keys.take("path").filter(|path| !path.is_empty());
+    let path = path.ok_or("'path' is missing, the folder to share")?.into();
+    let security = keys
+        .take("security_model")
+        .ok_or_else(|| format!("'security_model' is missing: {}", names(&Security::NAMES)))?;
+    let security = choose("security_model", &security, &Security::NAMES)?;
+    let sync_writes = match keys.take("writeout").as_deref() {
+        None => false,
+        Some("immediate") => true,
+        Some(other) => return Err(format!("'writeout' can only be 'immediate', not '{other}'")),
+    };
+    let file_mode = parse_mode(keys, "fmode", security)?;
+    let folder_mode = parse_mode(keys, "dmode", security)?;
+    let devices = match keys.take("multidevs") {
+        None => MultiDevices::default(),
+        Some(text) => choose("multidevs", &text, &MultiDevices::NAMES)?,
+    };
+    Ok(LocalOptions {
+        path,
+        security,
+        sync_writes,
+        file_mode: file_mode.unwrap_or(MAPPED_FILE_MODE),
+        folder_mode: folder_mode.unwrap_or(MAPPED_FOLDER_MODE),
+        devices,
+    })
+}
+
+fn parse_mode(keys: &mut KeyVal, key: &str, security: Security) -> Result<Option<u32>, String> {
+    let Some(text) = keys.take(key) else {
+        return Ok(None);
+    };
+    if !security.is_mapped() {
+        return Err(format!(
+            "'{key}' needs security_model=mapped-xattr or mapped-file"
+        ));
+    }
+    let mode = u32::from_str_radix(&text, 8)
+        .ok()
+        .filter(|mode| *mode <= 0o777);
+    let mode = mode.ok_or(format!("'{key}={text}' is no octal mode up to 777"))?;
+    Ok(Some(mode))
+}
+
+fn choose<T: Copy>(key: &str, text: &str, table: &[(&str, T)]) -> Result<T, String> {
+    let row = table.iter().find(|row| row.0 == text);
+    row.map(|row| row.1)
+        .ok_or_else(|| format!("'{key}' is {}, not '{text}'", names(table)))
+}
+
+fn names<T>(table: &[(&str, T)]) -> String {
+    let names: Vec<&str> = table.iter().map(|row| row.0).collect();
+    names.join(", ")
+}
