@@ -214,19 +214,13 @@ pub fn locks_of_qemu() {
         let wait = "while [ -e socket ]; do sleep 0.01; done";
         run(format!("kill $(cat pid); {wait}"));
         // The socket goes a little before the image does.
-        let is_free = || {
-            file.lock(Lock::Unlocked)
-                .and_then(|()| file.lock(Lock::Exclusive))
-        };
-        let again = || std::thread::sleep(Duration::from_millis(10));
-        (0..500)
-            .find(|_| {
-                is_free().is_ok() || {
-                    again();
-                    false
-                }
-            })
-            .expect("QEMU has ended");
+        for round in 0.. {
+            match file.lock(Lock::Exclusive) {
+                Ok(()) => break,
+                Err(error) => assert!(round < 500, "QEMU has ended: {error}"),
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
         file.lock(Lock::Unlocked).unwrap();
     };
     serve("-r");
