@@ -84,7 +84,7 @@ fn measure() {
 
 /// Files through std, whose calls emscripten makes on the first thread, and through `host_fs`.
 fn read_files() {
-    let folder = host_fs::cases::Folder::new();
+    let folder = host_fs::cases::Folder::create();
     folder.write(b"disk", &vec![1; 1 << 20]);
     let path = format!("{}/disk", folder.path);
     let offset = |round: u32| u64::from(round % 256) * 4096;

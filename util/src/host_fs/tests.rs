@@ -14,7 +14,7 @@ fn cases() {
 
 #[test]
 fn stat_is_what_std_says() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     folder.write(b"file", &[1; 5000]);
     let ours = folder.dir.stat(b"file").unwrap();
     let theirs = std::fs::metadata(format!("{}/file", folder.path)).unwrap();

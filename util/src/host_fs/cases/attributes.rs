@@ -6,7 +6,7 @@ use super::{Folder, IS_NODE};
 use crate::host_fs::{FileTime, OpenFlags, SELF, SetTime, XattrSet};
 
 pub fn modes_and_owners() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     let dir = &folder.dir;
     let file = folder.file(b"file");
     dir.mkdir(b"sub", 0o700).unwrap();
@@ -50,7 +50,7 @@ fn is_close(found: FileTime, wanted: FileTime) -> bool {
 }
 
 pub fn times() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     let dir = &folder.dir;
     let file = folder.file(b"file");
     dir.symlink(b"file", b"link").unwrap();
@@ -87,7 +87,7 @@ pub fn times() {
 }
 
 pub fn sizes() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     let dir = &folder.dir;
     folder.write(b"file", b"0123456789");
     dir.truncate(b"file", 4).unwrap();
@@ -106,7 +106,7 @@ pub fn sizes() {
 }
 
 pub fn extended_attributes() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     let dir = &folder.dir;
     let file = folder.file(b"file");
     let first = dir.xattr_set(b"file", b"user.one", b"\xff\0 value", XattrSet::Either);
@@ -153,7 +153,7 @@ pub fn extended_attributes() {
 }
 
 pub fn file_systems() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     let found = folder.dir.statfs().unwrap();
     assert!(found.bsize >= 512 && found.blocks > 0 && found.namelen >= 255);
     assert!(found.bavail <= found.bfree && found.bfree <= found.blocks);

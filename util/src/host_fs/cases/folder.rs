@@ -15,7 +15,7 @@ pub struct Folder {
 
 impl Folder {
     /// A new one where the host has its temporary files.
-    pub fn new() -> Self {
+    pub fn create() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);

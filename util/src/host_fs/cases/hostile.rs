@@ -37,7 +37,7 @@ fn everything(dir: &HostDir, name: &[u8]) -> Vec<Option<Errno>> {
 }
 
 pub fn names_that_are_none() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     folder.write(b"file", b"x");
     folder.dir.mkdir(b"sub", 0o700).unwrap();
     for name in [
@@ -71,7 +71,7 @@ pub fn names_that_are_none() {
 }
 
 pub fn links_are_not_followed() {
-    let (folder, outside) = (Folder::new(), Folder::new());
+    let (folder, outside) = (Folder::create(), Folder::create());
     let dir = &folder.dir;
     outside.write(b"secret", b"secret");
     outside.dir.chmod(b"secret", 0o640).unwrap();
@@ -106,7 +106,7 @@ pub fn links_are_not_followed() {
 
 /// A folder is held; then somebody puts a symbolic link where it was.
 pub fn a_folder_is_swapped() {
-    let (folder, outside) = (Folder::new(), Folder::new());
+    let (folder, outside) = (Folder::create(), Folder::create());
     outside.write(b"secret", b"outside");
     folder.dir.mkdir(b"sub", 0o700).unwrap();
     let sub = folder.dir.open_dir(b"sub").unwrap();
@@ -133,7 +133,7 @@ pub fn a_folder_is_swapped() {
 }
 
 pub fn nothing_waits() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     let dir = &folder.dir;
     let made = dir.mknod(b"fifo", mode::S_IFIFO | 0o600, 0);
     if IS_NODE {
@@ -166,7 +166,7 @@ pub fn nothing_waits() {
 }
 
 pub fn numbers_out_of_range() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     let file = folder.file(b"file");
     for offset in [u64::MAX, u64::MAX - 3, 1 << 63, (1 << 63) - 1] {
         let mut byte = [0; 2];

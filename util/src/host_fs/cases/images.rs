@@ -11,7 +11,7 @@ use crate::host_fs::{HostFile, Lock, OpenFlags};
 const GIB: u64 = 1 << 30;
 
 pub fn reads_and_writes() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     let file = folder.file(b"disk");
     let mut buffer = [0xaa; 8];
     assert_eq!(file.read_at(&mut buffer, 0), Ok(0));
@@ -35,7 +35,7 @@ pub fn reads_and_writes() {
 }
 
 pub fn moves_megabytes() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     let file = folder.file(b"disk");
     let data: Vec<u8> = (0..3_000_001u32)
         .map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8)
@@ -49,7 +49,7 @@ pub fn moves_megabytes() {
 }
 
 pub fn sparse_beyond_4_gib() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     let file = folder.file(b"disk");
     for offset in [4 * GIB - 3, 5 * GIB + 1, 1024 * GIB] {
         file.write_all_at(&offset.to_le_bytes(), offset).unwrap();
@@ -68,7 +68,7 @@ pub fn sparse_beyond_4_gib() {
 }
 
 pub fn ways_to_open() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     let path = format!("{}/disk", folder.path);
     let open = |flags| HostFile::open(path.as_bytes(), flags, 0o600);
     let (write, both) = (OpenFlags::WRITE, OpenFlags::READ_WRITE);
@@ -108,7 +108,7 @@ pub fn ways_to_open() {
 }
 
 pub fn zeroes_and_holes() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     let file = folder.file(b"disk");
     file.write_all_at(&[7; 4 * 65536], 0).unwrap();
     let punched = file.punch_hole(65536, 65536);
@@ -149,7 +149,7 @@ pub fn zeroes_and_holes() {
 }
 
 pub fn locks() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     let path = format!("{}/disk", folder.path);
     folder.write(b"disk", &[0; 512]);
     let open = || HostFile::open(path.as_bytes(), OpenFlags::READ_WRITE, 0).unwrap();
@@ -182,7 +182,7 @@ pub fn locks_of_qemu() {
     if shell("command -v qemu-img qemu-io qemu-nbd >/dev/null") != 0 {
         return;
     }
-    let folder = Folder::new();
+    let folder = Folder::create();
     let path = format!("{}/disk", folder.path);
     folder.write(b"disk", &[0; 65536]);
     let quiet = ">/dev/null 2>&1";
@@ -246,7 +246,7 @@ pub fn full_disk() {
 
 /// Opened, used and closed by different threads, again and again, so that descriptors are reused.
 pub fn other_threads() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     for round in 0..20u8 {
         let dir = folder.dir.try_clone().unwrap();
         let name = [b'a' + round];

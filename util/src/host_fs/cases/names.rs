@@ -8,7 +8,7 @@ use super::Folder;
 use crate::host_fs::{OpenFlags, mode};
 
 pub fn makes_and_removes() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     let dir = &folder.dir;
     folder.write(b"file", b"x");
     dir.mkdir(b"sub", 0o750).unwrap();
@@ -49,7 +49,7 @@ pub fn makes_and_removes() {
 }
 
 pub fn renames_over() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     let dir = &folder.dir;
     dir.mkdir(b"sub", 0o755).unwrap();
     let sub = dir.open_dir(b"sub").unwrap();
@@ -80,7 +80,7 @@ pub fn renames_over() {
 }
 
 pub fn hard_links() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     let dir = &folder.dir;
     dir.mkdir(b"sub", 0o755).unwrap();
     let sub = dir.open_dir(b"sub").unwrap();
@@ -100,7 +100,7 @@ pub fn hard_links() {
 }
 
 pub fn symbolic_links() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     let dir = &folder.dir;
     let long = vec![b'l'; 4000];
     for (name, target) in [
@@ -126,7 +126,7 @@ pub fn symbolic_links() {
 }
 
 pub fn names_are_bytes() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     let dir = &folder.dir;
     let longest = [0xc3; 255];
     let names: [&[u8]; 7] = [
@@ -163,7 +163,7 @@ pub fn names_are_bytes() {
 }
 
 pub fn unlinked_but_open() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     let file = folder.file(b"gone");
     file.write_all_at(b"still here", 0).unwrap();
     folder.dir.unlink(b"gone").unwrap();
@@ -179,7 +179,7 @@ pub fn unlinked_but_open() {
 }
 
 pub fn lists_folders() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     let dir = &folder.dir;
     folder.write(b"file", b"");
     dir.mkdir(b"sub", 0o755).unwrap();
@@ -206,7 +206,7 @@ pub fn lists_folders() {
 }
 
 pub fn resumes_a_list() {
-    let folder = Folder::new();
+    let folder = Folder::create();
     for number in 0..700 {
         folder.write(format!("name-{number}").as_bytes(), b"");
     }
