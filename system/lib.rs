@@ -10,6 +10,7 @@ mod entropy;
 pub mod machine_init;
 pub mod memory;
 pub mod options;
+mod ram_backend;
 pub mod runstate;
 pub mod vl;
 

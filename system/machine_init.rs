@@ -15,13 +15,14 @@ use hw::core::loader::Blob;
 use hw::rtc::goldfish_rtc::RtcConfig;
 use hw_riscv::{DeviceOption, IsaDescription, Machine, MachineWiring, VirtConfig};
 use include::{CharBackend, Clock, ClockType, IrqSink, RunStateControl};
+use util::mmap_alloc::RamBlock;
 use util::timer::Timers;
 
 use crate::accel::{Accelerator, MakeAccelerator};
 use crate::memory::{MemoryBuilder, PhysMemory};
 use crate::options::{Named, Options, Rng, Rtc, RtcBase};
 use crate::runstate::MachineControl;
-use crate::{datadir, entropy};
+use crate::{datadir, entropy, ram_backend};
 
 /// QEMU's default for `virt`.
 const RAM_DEFAULT: u64 = 128 << 20;
@@ -98,7 +99,7 @@ impl Board {
             memory,
             cpus,
         } = self;
-        map(&board, &memory)?;
+        map(&board, &memory, ram_backend::open(options, &board.ram)?)?;
         let accel = make(options, cpus, timers)?;
         let observer = accel.clone();
         memory.set_ram_observer(Box::new(move |first, count| {
@@ -112,12 +113,11 @@ impl Board {
     }
 }
 
-fn map(board: &Machine, memory: &PhysMemory) -> Result<(), String> {
+fn map(board: &Machine, memory: &PhysMemory, ram: RamBlock) -> Result<(), String> {
     let in_memory = |error| format!("-m: {error}");
     let mut builder = MemoryBuilder::default();
-    let ram = include::PhysAddr(board.ram.start);
     builder
-        .ram("ram", ram, board.ram.end - board.ram.start)
+        .ram("ram", include::PhysAddr(board.ram.start), ram)
         .map_err(in_memory)?;
     let mrom = &board.mrom;
     builder
@@ -152,7 +152,7 @@ impl MachineControl for Joined {
 }
 
 fn virt_config(options: &Options, isa: &Isa, timers: &Timers) -> Result<VirtConfig, String> {
-    let ram_size = options.ram_bytes.unwrap_or(RAM_DEFAULT);
+    let ram_size = ram_backend::bytes(options).unwrap_or(RAM_DEFAULT);
     let read = |option, path: &Option<PathBuf>| {
         let blob = path.as_ref().map(|path| Blob::read(option, path, ram_size));
         blob.transpose().map_err(|error| error.to_string())
@@ -185,7 +185,7 @@ fn device(named: &Named) -> DeviceOption {
 fn entropy_of(options: &Options) -> Result<entropy::Entropy, String> {
     let named = options.devices.iter().flat_map(|device| &device.properties);
     let ids = named.filter(|(key, _)| key == "rng").map(|(_, id)| id);
-    let files = ids.filter_map(|id| options.rngs.iter().find(|rng: &&Rng| rng.id == *id));
+    let files = ids.filter_map(|id| options.objects.rngs.iter().find(|rng: &&Rng| rng.id == *id));
     let mut files: Vec<_> = files.filter_map(|rng| rng.file.as_deref()).collect();
     files.dedup();
     match files[..] {

@@ -78,6 +78,16 @@ impl PhysMemory {
         self.copy_in(addr, data, true)
     }
 
+    /// Writes RAM that is a shared file's to the file.
+    pub fn sync(&self) -> std::io::Result<()> {
+        self.regions()
+            .iter()
+            .try_for_each(|region| match &region.kind {
+                Kind::Ram { block, .. } => block.sync(),
+                Kind::Device { .. } => Ok(()),
+            })
+    }
+
     /// Every window, as `info mtree` shows them.
     pub fn mtree(&self) -> String {
         let mut text = String::from("address-space: memory\n");

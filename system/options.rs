@@ -3,6 +3,7 @@
 //! What must hold: an option is carried out or refused with a sentence, never ignored; the
 //! parser has no side effects and never panics, whatever it is given.
 
+mod objects;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -13,7 +14,8 @@ use std::path::PathBuf;
 use chardev::spec::{Short, Spec};
 use util::log::Item;
 
-pub use values::{Accel, Backend, Icount, MACHINES, Machine, Rng, Rtc, RtcBase, Smp};
+pub use objects::{MemoryBackend, MemoryFile, Objects, Rng};
+pub use values::{Accel, Backend, Icount, MACHINES, Machine, Rtc, RtcBase, Smp};
 
 /// What all sentences start with.
 pub const PROGRAM: &str = "tinamou-system-riscv64";
@@ -85,7 +87,7 @@ pub struct Options {
     /// Byte of Ctrl-A.
     pub escape: Option<u8>,
     pub devices: Vec<Named>,
-    pub rngs: Vec<Rng>,
+    pub objects: Objects,
     pub actions: Actions,
     pub rtc: Rtc,
     pub name: Option<String>,
@@ -187,17 +189,38 @@ impl Options {
         if self.monitors.len() > 1 {
             return refuse("-monitor: there can be one monitor");
         }
+        if let Some(id) = &self.machine.memory_backend {
+            self.check_memory(id)?;
+        }
         for device in &self.devices {
             self.check_rng(device)?;
         }
         Ok(())
     }
 
+    /// `memory-backend=` must name an `-object`, and be what `-m` says.
+    fn check_memory(&self, id: &str) -> Result<(), Stop> {
+        let refuse = |reason: String| {
+            let sentence = format!("-machine memory-backend={id}: {reason}");
+            Err(Stop::Refuse(sentence))
+        };
+        let Some(backend) = self.objects.memory(id) else {
+            return refuse("there is no memory backend with this id".into());
+        };
+        match self.ram_bytes {
+            Some(bytes) if bytes != backend.bytes => {
+                let (asked, there) = (bytes >> 10, backend.bytes >> 10);
+                refuse(format!("it has {there} KiB, and -m says {asked} KiB"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// `rng=` must name an `-object`.
     fn check_rng(&self, device: &Named) -> Result<(), Stop> {
         let rngs = device.properties.iter().filter(|(key, _)| key == "rng");
         for (_, id) in rngs {
-            if !self.rngs.iter().any(|rng| rng.id == *id) {
+            if !self.objects.rngs.iter().any(|rng| rng.id == *id) {
                 let reason = format!("-device {}: there is no object '{id}'", device.name);
                 return Err(Stop::Refuse(reason));
             }

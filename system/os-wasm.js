@@ -6,5 +6,11 @@ if (globalThis.process?.versions?.node) {
     if (parseInt(process.versions.v8) <= 13) {
         require('v8').setFlagsFromString('--experimental-wasm-branch-hinting');
     }
+    // Files that one thread opens are used and closed by others: Node must not tie them to its own.
+    globalThis.Worker = class extends globalThis.Worker {
+        constructor(script, options) {
+            super(script, { ...options, trackUnmanagedFds: false });
+        }
+    };
     Module['onExit'] = (status) => process.exit(status);
 }

@@ -134,6 +134,8 @@ fn emulate(args: &[OsString], make: MakeAccelerator) -> Result<i32, Stop> {
     }
     live(&main_loop, &runstate, &machine, shown.options.start_paused);
     chardevs.outputs().iter().for_each(|output| output.flush());
+    let synced = machine.memory.sync();
+    synced.map_err(|error| format!("-object memory-backend-file: {error}"))?;
     Ok(runstate.exit_status())
 }
 

@@ -1,22 +1,20 @@
-//! The linked bundle has nothing that unwinds or rewinds a stack: no wasm exceptions, no
-//! `invoke_` trampolines (emscripten's way of catching), no Asyncify. The interpreter, slow paths
-//! and helpers are in it; generated code has none by construction.
+//! What the linked programs do with their stacks. Nothing unwinds by exceptions: there are none in
+//! wasm, and no `invoke_` trampolines (emscripten's way of catching). Asyncify, which lets
+//! coroutines wait (`util/src/coroutine`), is in the functions of coroutines and nowhere else: not
+//! in the interpreter, slow paths or helpers. Generated code has none by construction.
 //!
-//! `scripts/test.d/22-linked` runs this on what `scripts/build-wasm` has made; names in the module
-//! are minified, so imports and exports are looked at in its JavaScript.
+//! `scripts/test.d/22-linked` runs this on what `scripts/build-wasm` has made. Names in the module
+//! are minified, so names come from its symbol map.
 
 use std::path::Path;
 
 use wasmparser::{Operator, Parser, Payload};
 
+#[path = "linked/asyncify.rs"]
+mod asyncify;
+
 /// What no JavaScript of the bundle may mention.
-const JAVASCRIPT: [&str; 5] = [
-    "invoke_",
-    "Asyncify",
-    "asyncify_",
-    "__cxa_throw",
-    "_Unwind_",
-];
+const JAVASCRIPT: [&str; 3] = ["invoke_", "__cxa_throw", "_Unwind_"];
 
 fn is_unwinding(operator: &Operator<'_>) -> bool {
     matches!(
@@ -72,6 +70,20 @@ fn the_bundle_does_not_unwind() {
     found.extend(inspect_javascript(&String::from_utf8_lossy(&javascript)));
     assert!(functions > 500, "only {functions} functions");
     assert_eq!(found, Vec::<String>::new());
+}
+
+#[test]
+#[ignore = "needs the bundle: scripts/test.d/22-linked"]
+fn only_coroutines_are_instrumented() {
+    let files = std::env::var("TINAMOU_LINKED").expect("TINAMOU_LINKED has MODULE:SYMBOLS pairs");
+    for pair in files.split_whitespace() {
+        let (module, symbols) = pair.split_once(':').expect("MODULE:SYMBOLS");
+        let module = std::fs::read(module).unwrap_or_else(|e| panic!("{module}: {e}"));
+        let symbols = std::fs::read_to_string(symbols).unwrap_or_else(|e| panic!("{symbols}: {e}"));
+        let report = asyncify::inspect(&module, &symbols);
+        println!("{pair}: {} functions are instrumented", report.instrumented);
+        assert_eq!(report.wrong, Vec::<String>::new(), "{pair}");
+    }
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Error numbers as Linux has them (`asm-generic/errno-base.h`, `asm-generic/errno.h`): what 9P2000.L
-//! sends, and what host back ends say whatever their host's own numbers are.
+//! Error numbers as Linux has them (`asm-generic/errno-base.h`, `asm-generic/errno.h`): what
+//! 9P2000.L sends, and what host back ends say whatever their host's own numbers are.
 
 use std::fmt;
 

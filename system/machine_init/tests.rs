@@ -141,3 +141,47 @@ fn the_clock_starts_where_rtc_says() {
     let local = config("base=localtime").offset_ns;
     assert_eq!(local % 60_000_000_000, 0);
 }
+
+#[test]
+fn ram_of_a_file() {
+    let path = std::env::temp_dir().join(format!("tinamou-backend-{}", std::process::id()));
+    let object = |options: &str| {
+        format!(
+            "-bios none -M virt,memory-backend=m \
+             -object memory-backend-file,id=m,size=16M,mem-path={},{options}",
+            path.display()
+        )
+    };
+    let ram = PhysAddr(0x8000_0000);
+    let store = |line: &str, value| {
+        let (machine, _) = machine(line).unwrap();
+        assert_eq!(machine.memory.ram_bytes(), 16 << 20);
+        let before = machine.memory.io_read(ram, AccessSize::Word);
+        machine
+            .memory
+            .io_write(ram, AccessSize::Word, value)
+            .unwrap();
+        machine.memory.sync().unwrap();
+        before
+    };
+    assert_eq!(store(&object("share=on"), 1), Ok(0));
+    assert_eq!(store(&object("share=off,prealloc=on"), 2), Ok(1));
+    assert_eq!(store(&object("readonly=on"), 3), Ok(1));
+    assert_eq!(store(&object("share=on,readonly=off"), 4), Ok(1));
+    assert_eq!(std::fs::metadata(&path).unwrap().len(), 16 << 20);
+    refused(
+        &object("offset=64K"),
+        &format!(
+            "-object id=m: mem-path={} has 16777216 bytes, and size and offset ask for 16842752",
+            path.display()
+        ),
+    );
+    std::fs::remove_file(&path).unwrap();
+    refused(
+        &object("readonly=on"),
+        &format!("-object id=m: mem-path={}: ", path.display()),
+    );
+    let folder = std::env::temp_dir();
+    let line = object("share=on").replace(path.to_str().unwrap(), folder.to_str().unwrap());
+    assert_eq!(store(&line, 1), Ok(0));
+}

@@ -58,14 +58,20 @@ pub struct MemoryBuilder {
 }
 
 impl MemoryBuilder {
-    /// Adds zeroed RAM.
-    pub fn ram(&mut self, name: &'static str, base: PhysAddr, size: u64) -> Result<(), MapError> {
-        self.block(name, base, size, true)
+    /// Adds RAM.
+    pub fn ram(
+        &mut self,
+        name: &'static str,
+        base: PhysAddr,
+        block: RamBlock,
+    ) -> Result<(), MapError> {
+        self.block(name, base, block, true)
     }
 
     /// Adds ROM; `PhysMemory::rom_write` fills it.
     pub fn rom(&mut self, name: &'static str, base: PhysAddr, size: u64) -> Result<(), MapError> {
-        self.block(name, base, size, false)
+        let block = RamBlock::alloc(size).map_err(MapError::Alloc)?;
+        self.block(name, base, block, false)
     }
 
     /// Adds a device window.
@@ -110,15 +116,15 @@ impl MemoryBuilder {
         &mut self,
         name: &'static str,
         base: PhysAddr,
-        size: u64,
+        block: RamBlock,
         writable: bool,
     ) -> Result<(), MapError> {
+        let size = block.len() as u64;
         let pages = self.pages + size / PAGE_SIZE;
         let paged = base.0.is_multiple_of(PAGE_SIZE) && size.is_multiple_of(PAGE_SIZE);
         if !paged || pages > u64::from(u32::MAX) {
             return Err(MapError::BadRange { name, base, size });
         }
-        let block = RamBlock::alloc(size).map_err(MapError::Alloc)?;
         let first_page = self.pages as u32;
         self.add(
             name,

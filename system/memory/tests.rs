@@ -37,6 +37,10 @@ impl MmioDevice for Fake {
 
 const RAM: u64 = 0x8000_0000;
 
+fn ram(bytes: u64) -> RamBlock {
+    RamBlock::alloc(bytes).unwrap()
+}
+
 fn machine() -> (PhysMemory, Arc<Mutex<Fake>>, Arc<Mutex<Fake>>) {
     let wide = Arc::new(Mutex::new(Fake::default()));
     let words = Arc::new(Mutex::new(Fake {
@@ -44,9 +48,11 @@ fn machine() -> (PhysMemory, Arc<Mutex<Fake>>, Arc<Mutex<Fake>>) {
         ..Fake::default()
     }));
     let mut builder = MemoryBuilder::default();
-    builder.ram("ram0", PhysAddr(RAM), 0x4000).unwrap();
+    builder.ram("ram0", PhysAddr(RAM), ram(0x4000)).unwrap();
     builder.rom("mrom", PhysAddr(0x1000), 0x1000).unwrap();
-    builder.ram("ram1", PhysAddr(RAM + 0x4000), 0x2000).unwrap();
+    builder
+        .ram("ram1", PhysAddr(RAM + 0x4000), ram(0x2000))
+        .unwrap();
     builder
         .device("wide", PhysAddr(0x1000_0000), 0x100, wide.clone())
         .unwrap();
@@ -179,7 +185,7 @@ fn only_the_loader_writes_rom() {
 fn bad_maps_are_refused() {
     let overlap = |base, size| {
         let mut builder = MemoryBuilder::default();
-        builder.ram("ram", PhysAddr(0x1000), 0x2000).unwrap();
+        builder.ram("ram", PhysAddr(0x1000), ram(0x2000)).unwrap();
         builder.rom("rom", PhysAddr(base), size)?;
         PhysMemory::default().seal(builder)
     };

@@ -44,7 +44,8 @@ const OPTIONS: &[Row] = &[
     row(&["version"], "", "display version information and exit",
         |_, _| Err(Stop::Help(Topic::Version))),
     row(&["machine", "M"], "[type=]name[,prop=value[,...]]",
-        "select the machine ('-machine help' lists them); dumpdtb=FILE writes its device tree",
+        "select the machine ('-machine help' lists them); dumpdtb=FILE writes its device tree, \
+         memory-backend=ID is an -object for its RAM",
         |o, v| values::machine(&mut o.machine, v)),
     row(&["cpu"], "model[,prop=on|off][,+prop][,-prop]",
         "select the CPU ('-cpu help' lists models and properties)",
@@ -58,9 +59,12 @@ const OPTIONS: &[Row] = &[
         |o, v| { o.ram_bytes = values::ram_size(v)?; Ok(()) }),
     row(&["device"], "driver[,prop=value[,...]]", "add a device ('-device help' lists them)",
         |o, v| { o.devices.push(device(v)?); Ok(()) }),
-    row(&["object"], "rng-random,id=id[,filename=file] | rng-builtin,id=id",
-        "a source of random bytes for a device",
-        |o, v| { o.rngs.push(values::rng(v)?); Ok(()) }),
+    row(&["object"], "rng-random,id=id[,filename=file] | rng-builtin,id=id\
+        | memory-backend-ram,id=id,size=size[,prealloc=on|off]\
+        | memory-backend-file,id=id,size=size,mem-path=path[,share=on|off][,readonly=on|off]\
+        [,offset=size][,prealloc=on|off]",
+        "a source of random bytes for a device, or memory for '-machine memory-backend=id'",
+        |o, v| Ok(o.objects.add(v)?)),
     row(&["name"], "[guest=]string", "name of the guest, shown by the monitor",
         |o, v| { o.name = Some(values::only(v, "guest")?); Ok(()) }),
     row(&["rtc"], "[base=utc|localtime|date][,clock=host|rt|vm]",

@@ -130,7 +130,17 @@ fn more_single_options() {
         "-device virtio-rng-device,rng=r0 -object rng-random,id=r0,filename=f",
         |o| {
             o.devices[0].properties == [("rng".to_string(), "r0".to_string())]
-                && o.rngs[0].file == Some("f".into())
+                && o.objects.rngs[0].file == Some("f".into())
+        },
+    );
+    good(
+        "-M virt,memory-backend=m -object memory-backend-file,id=m,size=64M,mem-path=f,share=on",
+        |o| {
+            let memory = o.objects.memory("m").unwrap();
+            let file = memory.file.as_ref().unwrap();
+            o.machine.memory_backend.as_deref() == Some("m")
+                && memory.bytes == 64 << 20
+                && (file.share, file.readonly, file.offset) == (true, false, 0)
         },
     );
     good("-name guest=x", |o| o.name.as_deref() == Some("x"));
@@ -205,9 +215,9 @@ fn refusals_are_sentences() {
         "-M virt,foo=1: there is no parameter 'foo'",
     );
     bad(
-        "-machine virt,memory-backend=m",
-        "-machine virt,memory-backend=m: the machine property 'memory-backend' is not there yet in \
-         Tinamou",
+        "-machine virt,memory-encryption=m",
+        "-machine virt,memory-encryption=m: the machine property \
+         'memory-encryption' is not there yet in Tinamou",
     );
 }
 
@@ -277,8 +287,29 @@ fn refusals_of_devices() {
     );
     bad(
         "-object memory-backend-ram,id=m",
-        "-object memory-backend-ram,id=m: the object \
-         'memory-backend-ram' is not there yet in Tinamou",
+        "-object memory-backend-ram,id=m: the parameter 'size' is missing",
+    );
+    bad(
+        "-object memory-backend-epc,id=m",
+        "-object memory-backend-epc,id=m: the object 'memory-backend-epc' is not there yet in \
+         Tinamou",
+    );
+    bad(
+        "-object memory-backend-file,id=m,size=1M,mem-path=f,offset=1K",
+        "-object memory-backend-file,id=m,size=1M,mem-path=f,offset=1K: 'offset=1K' is no \
+         multiple of 64 KiB",
+    );
+    bad(
+        "-object rng-builtin,id=m -object memory-backend-ram,id=m,size=1M",
+        "-object memory-backend-ram,id=m,size=1M: there is an object 'm' already",
+    );
+    bad(
+        "-M virt,memory-backend=m",
+        "-machine memory-backend=m: there is no memory backend with this id",
+    );
+    bad(
+        "-m 2M -M virt,memory-backend=m -object memory-backend-ram,id=m,size=1M",
+        "-machine memory-backend=m: it has 1024 KiB, and -m says 2048 KiB",
     );
     bad(
         "-action reboot=explode",
@@ -392,6 +423,9 @@ const WORDS: &[&str] = &[
     "mon:",
     "chardev:",
     "rng-random",
+    "memory-backend-file",
+    "size=",
+    "mem-path",
     "\u{e9}",
     "\u{1f9a4}",
     "\0",
@@ -414,7 +448,7 @@ fn mutated_command_lines_never_panic() {
     }
     // One option with a mangled argument gets deeper than glued words do.
     let options = [
-        "-m", "-smp", "-M", "-accel", "-icount", "-rtc", "-dfilter", "-chardev",
+        "-m", "-smp", "-M", "-accel", "-icount", "-rtc", "-dfilter", "-chardev", "-object",
     ];
     for _ in 0..40_000 {
         let value: String = (0..1 + random.below(6))

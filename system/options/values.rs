@@ -17,6 +17,8 @@ pub const MACHINES: &[(&str, &str)] = &[("virt", "RISC-V VirtIO board (default)"
 pub struct Machine {
     /// Write the device tree there and exit.
     pub dump_dtb: Option<PathBuf>,
+    /// The `-object` that is the guest's RAM.
+    pub memory_backend: Option<String>,
 }
 
 /// `-smp`.
@@ -77,14 +79,6 @@ pub struct Icount {
     pub shift: u8,
     /// Wait in real time while all harts wait, instead of jumping to the next deadline.
     pub sleep: bool,
-}
-
-/// `-object rng-random` and `rng-builtin`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rng {
-    pub id: String,
-    /// `None`: the host's random numbers.
-    pub file: Option<PathBuf>,
 }
 
 /// `-rtc`.
@@ -148,7 +142,6 @@ const MACHINE_NOT_THERE: &[&str] = &[
     "initrd",
     "kernel",
     "memory",
-    "memory-backend",
     "memory-encryption",
     "pflash0",
     "pflash1",
@@ -173,6 +166,9 @@ pub fn machine(machine: &mut Machine, text: &str) -> Result<(), Stop> {
     }
     if let Some(path) = keyval.take("dumpdtb") {
         machine.dump_dtb = Some(path.into());
+    }
+    if let Some(id) = keyval.take("memory-backend") {
+        machine.memory_backend = Some(id);
     }
     if let Some(list) = keyval.take("accel")
         && !list.split(':').any(|name| name == "tcg")
@@ -362,20 +358,6 @@ pub fn icount(text: &str) -> Result<Icount, String> {
             "'shift' is a number from 0 to {ICOUNT_SHIFT_MAX}, not '{shift}'"
         )),
     }
-}
-
-/// `-object`.
-pub fn rng(text: &str) -> Result<Rng, String> {
-    let mut keyval = KeyVal::parse(text, Some("qom-type"))?;
-    let kind = keyval.take("qom-type").ok_or("it names no object")?;
-    let file = match kind.as_str() {
-        "rng-builtin" => None,
-        "rng-random" => keyval.take("filename").map(PathBuf::from),
-        other => return Err(format!("the object '{other}' is not there yet in Tinamou")),
-    };
-    let id = keyval.take("id").ok_or("the parameter 'id' is missing")?;
-    keyval.finish()?;
-    Ok(Rng { id, file })
 }
 
 /// `-rtc`.

@@ -1,7 +1,11 @@
 //! Threads for work that blocks (QEMU's `util/thread-pool.c`): files, block devices.
+#![expect(
+    unsafe_code,
+    reason = "a worker uses what the stack of a waiting coroutine has"
+)]
 
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{LazyLock, Mutex};
 use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
@@ -70,29 +74,36 @@ fn add_worker() {
 }
 
 /// Runs work that blocks: from a coroutine on a worker, while the coroutine waits; from elsewhere
-/// at once.
-pub fn run<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) -> R {
+/// at once. What the work borrows stays where it is: this returns after the work's end, and the
+/// stack of a coroutine that waits is never freed (`Fiber`'s drop).
+pub fn run<R: Send>(work: impl FnOnce() -> R + Send) -> R {
     if !in_coroutine() {
         return work();
     }
+    let mut answer = None;
     let waiter = Waiter::new();
-    let answer = std::sync::Arc::new(Mutex::new(None));
-    submit_boxed(answering(work, answer.clone(), waiter.clone()));
+    // SAFETY: `wait` returns only after the job has run and let go of what it borrows.
+    unsafe { submit_borrowing(answering(work, &mut answer, waiter.clone())) };
     waiter.wait();
-    let mut answer = answer.lock().expect("nobody panics with it");
-    answer.take().expect("a worker answers before it notifies")
+    answer.expect("a worker answers before it notifies")
 }
 
-type Answer<R> = std::sync::Arc<Mutex<Option<R>>>;
-
-fn answering<R: Send + 'static>(
-    work: impl FnOnce() -> R + Send + 'static,
-    answer: Answer<R>,
+fn answering<'a, R: Send>(
+    work: impl FnOnce() -> R + Send + 'a,
+    answer: &'a mut Option<R>,
     waiter: Waiter,
-) -> Job {
+) -> Box<dyn FnOnce() + Send + 'a> {
     Box::new(move || {
-        let result = work();
-        *answer.lock().expect("nobody panics with it") = Some(result);
+        *answer = Some(work());
         waiter.notify();
     })
+}
+
+/// Hands in a job that borrows.
+///
+/// # Safety
+/// The caller keeps what the job borrows until the job has run.
+unsafe fn submit_borrowing(job: Box<dyn FnOnce() + Send + '_>) {
+    // SAFETY: only the lifetime changes, for which the caller stands.
+    submit_boxed(unsafe { std::mem::transmute::<Box<dyn FnOnce() + Send + '_>, Job>(job) });
 }

@@ -85,13 +85,19 @@ fn mixed(seed: u64) -> (u64, f64, String) {
         float = float * 1.5 + f64::from(round);
         text.push(char::from(b'a' + (integer % 26) as u8));
     }
-    (integer ^ u64::from(array.iter().fold(0, |a, b| a ^ b)), float, text)
+    (
+        integer ^ u64::from(array.iter().fold(0, |a, b| a ^ b)),
+        float,
+        text,
+    )
 }
 
 fn keeps_its_locals() {
     let context = Arc::new(context());
     // One after the other, then all at once.
-    let alone: Vec<_> = (0..10).map(|seed| context.block_on(move || mixed(seed))).collect();
+    let alone: Vec<_> = (0..10)
+        .map(|seed| context.block_on(move || mixed(seed)))
+        .collect();
     let together = Arc::new(Mutex::new(vec![None; 10]));
     for seed in 0..10 {
         let together = together.clone();
@@ -108,7 +114,10 @@ fn keeps_its_locals() {
 fn wait_until(done: impl Fn() -> bool) {
     let start = Instant::now();
     while !done() {
-        assert!(start.elapsed() < Duration::from_secs(60), "it never happens");
+        assert!(
+            start.elapsed() < Duration::from_secs(60),
+            "it never happens"
+        );
         std::thread::sleep(Duration::from_millis(1));
     }
 }

@@ -6,6 +6,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::mem::ManuallyDrop;
 use std::rc::Rc;
 use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,7 +20,7 @@ use super::context::{Entry, Leader};
 
 /// A stack and what runs on it, again and again.
 pub struct Fiber {
-    coroutine: Coroutine<(), (), ()>,
+    coroutine: ManuallyDrop<Coroutine<(), (), ()>>,
     slot: Rc<RefCell<Option<Entry>>>,
     idle: Rc<Cell<bool>>,
     guard: Guard,
@@ -49,7 +50,7 @@ impl Fiber {
             }
         });
         Self {
-            coroutine,
+            coroutine: ManuallyDrop::new(coroutine),
             slot,
             idle,
             guard,
@@ -74,10 +75,17 @@ impl Fiber {
 
 impl Drop for Fiber {
     fn drop(&mut self) {
-        // What is on the stack of a coroutine that still waits is lost with it, as with a thread
-        // that never ends; unwinding it would run code that expects to be in a coroutine.
-        // SAFETY: nothing outside of the stack refers to it: waiters only ever enter it.
-        unsafe { self.coroutine.force_reset() };
+        // A worker may use what is on the stack of a coroutine that waits: it stays, as with a
+        // thread that never ends.
+        if !self.is_idle() {
+            return;
+        }
+        // SAFETY: this is the only drop. Nothing is on an idle fiber's stack but its first
+        // function, which owns what its captures own too.
+        unsafe {
+            self.coroutine.force_reset();
+            ManuallyDrop::drop(&mut self.coroutine);
+        }
     }
 }
 

@@ -1,16 +1,19 @@
 //! Memory for guest RAM (QEMU's `util/mmap-alloc.c`), and the only safe way to touch it.
 //!
-//! Natively a block is an anonymous mapping; under emscripten, which can neither reserve address
-//! space nor map, it is one aligned piece at the end of the wasm heap. What must hold: a block is
-//! zero at first, starts on a page, never moves, and lives until it is dropped. vCPUs write it
-//! while others read, so every access here is an atomic one of the host, and no Rust reference to
-//! its bytes exists.
+//! Natively a block is a mapping, anonymous or of a file. emscripten can neither reserve address
+//! space nor map usefully: there a block is one aligned piece at the end of the wasm heap, and a
+//! file is read into it, and written back by [`RamBlock::sync`]. What must hold: a block is zero
+//! at first or has the file's bytes, starts on a page, never moves, and lives until it is
+//! dropped. vCPUs write it while others read, so every access here is an atomic one of the host,
+//! and no Rust reference to its bytes exists.
 #![expect(
     unsafe_code,
     reason = "guest RAM is shared with vCPU threads and generated code"
 )]
 
 use std::fmt;
+use std::fs::File;
+use std::io;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 use include::AccessSize;
@@ -24,6 +27,9 @@ mod imp;
 
 /// Alignment of every block, and what its size is rounded up to.
 pub const BLOCK_ALIGN: usize = 1 << 16;
+
+/// No host has smaller pages.
+const HOST_PAGE_MIN: usize = 4096;
 
 /// The host cannot give that much memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +50,17 @@ impl fmt::Display for AllocError {
 }
 
 impl std::error::Error for AllocError {}
+
+/// A file that a block has its bytes from.
+#[derive(Debug)]
+pub struct FileBacking {
+    /// Open for reading, and for writing if `share`.
+    pub file: File,
+    /// Where the block begins in the file; a multiple of [`BLOCK_ALIGN`].
+    pub offset: u64,
+    /// What the guest writes reaches the file.
+    pub share: bool,
+}
 
 /// One block of guest memory.
 pub struct RamBlock {
@@ -67,6 +84,27 @@ impl RamBlock {
             .ok_or_else(|| failed("more than addresses reach".into()))?;
         let memory = imp::Memory::map(rounded).map_err(failed)?;
         Ok(Self { memory, len })
+    }
+
+    /// A block of `bytes` from a file that has at least as many behind `offset`.
+    pub fn open(bytes: u64, backing: FileBacking) -> Result<Self, AllocError> {
+        let failed = |reason: String| AllocError { bytes, reason };
+        let len = usize::try_from(bytes).map_err(|_| failed("more than addresses reach".into()))?;
+        let memory = imp::Memory::map_file(len, backing).map_err(failed)?;
+        Ok(Self { memory, len })
+    }
+
+    /// Writes a shared file's changes to the file; natively the host does so by itself, sooner or
+    /// later. Does nothing for other blocks.
+    pub fn sync(&self) -> io::Result<()> {
+        self.memory.sync(self)
+    }
+
+    /// Makes the host give all memory now (`prealloc=on`).
+    pub fn populate(&self) {
+        for offset in (0..self.len).step_by(HOST_PAGE_MIN) {
+            self.byte(offset).fetch_or(0, Ordering::Relaxed);
+        }
     }
 
     /// Host address of the first byte; valid as long as the block lives.
@@ -210,9 +248,20 @@ fn words_apart(at: *mut u8, len: usize) -> usize {
     ((at as usize).wrapping_neg() % 8).min(len)
 }
 
+#[cfg(any(test, feature = "cases"))]
+pub mod cases;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_cases() {
+        for (name, case) in cases::CASES {
+            println!("{name}");
+            case();
+        }
+    }
 
     #[test]
     fn copies_at_every_alignment() {

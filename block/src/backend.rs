@@ -1,0 +1,170 @@
+//! What a device uses (QEMU's BlockBackend): requests become coroutines on a node.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use include::{BlockBackend, BlockDone, BlockRequest, Errno};
+use parking_lot::{Condvar, Mutex};
+use util::coroutine::AioContext;
+
+use crate::node::{Child, SECTOR};
+use crate::options::{Cache, DetectZeroes, Tuning};
+
+/// The host side of one device.
+pub struct Backend {
+    shared: Arc<Shared>,
+    context: Arc<AioContext>,
+}
+
+struct Shared {
+    node: Child,
+    read_only: bool,
+    tuning: Tuning,
+    writeback: AtomicBool,
+    in_flight: Mutex<usize>,
+    idle: Condvar,
+}
+
+impl Backend {
+    pub(crate) fn new(
+        node: Child,
+        read_only: bool,
+        tuning: Tuning,
+        context: Arc<AioContext>,
+    ) -> Self {
+        let writeback = AtomicBool::new(tuning.cache.writeback);
+        let shared = Arc::new(Shared {
+            node,
+            read_only,
+            tuning,
+            writeback,
+            in_flight: Mutex::new(0),
+            idle: Condvar::new(),
+        });
+        Self { shared, context }
+    }
+
+    /// Waits for all requests, and then for stable storage. From plain threads only.
+    pub fn drain_and_flush(&self) -> Result<(), Errno> {
+        let mut in_flight = self.shared.in_flight.lock();
+        while *in_flight > 0 {
+            self.shared.idle.wait(&mut in_flight);
+        }
+        drop(in_flight);
+        let shared = self.shared.clone();
+        self.context.block_on(move || shared.flush())
+    }
+}
+
+impl BlockBackend for Backend {
+    fn len(&self) -> u64 {
+        // A device has whole sectors.
+        self.shared.node.len() / SECTOR * SECTOR
+    }
+
+    fn is_read_only(&self) -> bool {
+        self.shared.read_only
+    }
+
+    fn can_discard(&self) -> bool {
+        self.shared.tuning.discard
+    }
+
+    fn is_writeback(&self) -> bool {
+        self.shared.writeback.load(Ordering::Relaxed)
+    }
+
+    fn set_writeback(&self, writeback: bool) {
+        self.shared.writeback.store(writeback, Ordering::Relaxed);
+    }
+
+    fn submit(&self, request: BlockRequest, done: BlockDone) {
+        *self.shared.in_flight.lock() += 1;
+        let shared = self.shared.clone();
+        self.context.spawn(move || {
+            let (result, buf) = shared.carry_out(request);
+            done(result, buf);
+            let mut in_flight = shared.in_flight.lock();
+            *in_flight -= 1;
+            if *in_flight == 0 {
+                shared.idle.notify_all();
+            }
+        });
+    }
+}
+
+impl Shared {
+    fn carry_out(&self, request: BlockRequest) -> (Result<(), Errno>, Vec<u8>) {
+        match request {
+            BlockRequest::Read { offset, mut buf } => (self.node.read(offset, &mut buf), buf),
+            BlockRequest::Write { offset, data, fua } => (self.write(offset, &data, fua), data),
+            BlockRequest::Flush => (self.flush(), Vec::new()),
+            BlockRequest::Discard { offset, bytes } => (self.discard(offset, bytes), Vec::new()),
+            BlockRequest::WriteZeroes {
+                offset,
+                bytes,
+                may_unmap,
+            } => (self.write_zeroes(offset, bytes, may_unmap), Vec::new()),
+        }
+    }
+
+    fn write(&self, offset: u64, data: &[u8], fua: bool) -> Result<(), Errno> {
+        self.check_writable()?;
+        let detect = self.tuning.detect_zeroes;
+        if detect != DetectZeroes::Off && data.iter().all(|byte| *byte == 0) {
+            let unmap = detect == DetectZeroes::Unmap && self.tuning.discard;
+            self.node.write_zeroes(offset, data.len() as u64, unmap)?;
+        } else {
+            self.node.write(offset, data)?;
+        }
+        self.settle(fua)
+    }
+
+    fn write_zeroes(&self, offset: u64, bytes: u64, may_unmap: bool) -> Result<(), Errno> {
+        self.check_writable()?;
+        let unmap = may_unmap && self.tuning.discard;
+        self.node.write_zeroes(offset, bytes, unmap)?;
+        self.settle(false)
+    }
+
+    fn discard(&self, offset: u64, bytes: u64) -> Result<(), Errno> {
+        self.check_writable()?;
+        match self.tuning.discard {
+            true => self.node.discard(offset, bytes),
+            // It is only advice.
+            false => Ok(()),
+        }
+    }
+
+    fn check_writable(&self) -> Result<(), Errno> {
+        match self.read_only {
+            true => Err(Errno::EPERM),
+            false => Ok(()),
+        }
+    }
+
+    /// After a write: without a write-back cache it is done when it is stable.
+    fn settle(&self, fua: bool) -> Result<(), Errno> {
+        match fua || !self.writeback.load(Ordering::Relaxed) {
+            true => self.flush(),
+            false => Ok(()),
+        }
+    }
+
+    fn flush(&self) -> Result<(), Errno> {
+        match self.tuning.cache.no_flush || self.read_only {
+            true => Ok(()),
+            false => self.node.flush(),
+        }
+    }
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        Self {
+            writeback: true,
+            direct: false,
+            no_flush: false,
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! A node of the graph: what all drivers can do, and which drivers there are.
+
+use std::sync::Arc;
+
+use include::Errno;
+
+use crate::file::File;
+use crate::null::Null;
+use crate::overlay::Overlay;
+use crate::raw::Raw;
+
+/// The smallest piece that a device asks for.
+pub const SECTOR: u64 = 512;
+
+/// An open image, or a layer of one. Offsets and lengths are in bytes, of any alignment. All
+/// operations may wait, and many may go on at the same time.
+pub enum Node {
+    /// A file of the host.
+    File(File),
+    /// No storage at all.
+    Null(Null),
+    /// A part of another node.
+    Raw(Raw),
+    /// What is written stays in memory.
+    Overlay(Overlay),
+}
+
+/// Calls the same method of whatever driver it is: calls must be direct.
+macro_rules! delegate {
+    ($self:ident, $driver:ident => $call:expr) => {
+        match $self {
+            Node::File($driver) => $call,
+            Node::Null($driver) => $call,
+            Node::Raw($driver) => $call,
+            Node::Overlay($driver) => $call,
+        }
+    };
+}
+
+/// The children of a node are shared with nobody but may be looked at.
+pub type Child = Arc<Node>;
+
+impl Node {
+    /// The driver's name in options.
+    pub fn driver(&self) -> &'static str {
+        match self {
+            Node::File(_) => "file",
+            Node::Null(_) => "null-co",
+            Node::Raw(_) => "raw",
+            Node::Overlay(_) => "overlay",
+        }
+    }
+
+    /// How many bytes there are.
+    pub fn len(&self) -> u64 {
+        delegate!(self, driver => driver.len())
+    }
+
+    /// True for a medium of no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Reads a range that lies within the node.
+    pub fn read(&self, offset: u64, buf: &mut [u8]) -> Result<(), Errno> {
+        self.check(offset, buf.len() as u64)?;
+        delegate!(self, driver => driver.read(offset, buf))
+    }
+
+    /// Writes a range that lies within the node.
+    pub fn write(&self, offset: u64, data: &[u8]) -> Result<(), Errno> {
+        self.check(offset, data.len() as u64)?;
+        delegate!(self, driver => driver.write(offset, data))
+    }
+
+    /// Makes a range read as zeros; with `may_unmap` its storage may be given up.
+    pub fn write_zeroes(&self, offset: u64, bytes: u64, may_unmap: bool) -> Result<(), Errno> {
+        self.check(offset, bytes)?;
+        delegate!(self, driver => driver.write_zeroes(offset, bytes, may_unmap))
+    }
+
+    /// Says that a range's contents do not matter any more.
+    pub fn discard(&self, offset: u64, bytes: u64) -> Result<(), Errno> {
+        self.check(offset, bytes)?;
+        delegate!(self, driver => driver.discard(offset, bytes))
+    }
+
+    /// Returns when everything that was written before is on stable storage.
+    pub fn flush(&self) -> Result<(), Errno> {
+        delegate!(self, driver => driver.flush())
+    }
+
+    /// Makes it longer or shorter; what is new reads as zeros.
+    pub fn set_len(&self, bytes: u64) -> Result<(), Errno> {
+        delegate!(self, driver => driver.set_len(bytes))
+    }
+
+    fn check(&self, offset: u64, bytes: u64) -> Result<(), Errno> {
+        match offset.checked_add(bytes) {
+            Some(end) if end <= self.len() => Ok(()),
+            _ => Err(Errno::EIO),
+        }
+    }
+}
+
+/// Zeros to write where there is no quicker way.
+const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+
+/// Writes zeros like any other data.
+pub fn write_plain_zeroes(
+    offset: u64,
+    bytes: u64,
+    mut write: impl FnMut(u64, &[u8]) -> Result<(), Errno>,
+) -> Result<(), Errno> {
+    let mut done = 0;
+    while done < bytes {
+        let count = (bytes - done).min(ZEROS.len() as u64);
+        write(offset + done, &ZEROS[..count as usize])?;
+        done += count;
+    }
+    Ok(())
+}

@@ -1,0 +1,384 @@
+//! `-drive` and `-blockdev`: two notations of the same tree of options.
+
+use util::cutils::parse_size;
+use util::keyval::{KeyVal, parse_switch};
+
+/// A node and what is below it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NodeOptions {
+    File {
+        name: String,
+        /// Lock the image against other users.
+        locking: bool,
+    },
+    Null {
+        size: u64,
+    },
+    Raw {
+        below: Box<NodeOptions>,
+        offset: u64,
+        size: Option<u64>,
+    },
+    Qcow2 {
+        below: Box<NodeOptions>,
+    },
+    /// The image itself says what it is.
+    Probe {
+        below: Box<NodeOptions>,
+    },
+    /// Another `-blockdev`, by its name.
+    Reference(String),
+}
+
+/// `cache=` (QEMU's table of cache modes).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cache {
+    /// A write is done before it is on stable storage; the guest can flush.
+    pub writeback: bool,
+    /// Past the host's cache. Here the host's cache is used all the same: what that changes is
+    /// where the memory goes, not what is stable when.
+    pub direct: bool,
+    /// Flushes are not passed on to the host.
+    pub no_flush: bool,
+}
+
+const CACHE_MODES: &[(&str, Cache)] = &[
+    ("writeback", cache(true, false, false)),
+    ("none", cache(true, true, false)),
+    ("off", cache(true, true, false)),
+    ("writethrough", cache(false, false, false)),
+    ("directsync", cache(false, true, false)),
+    ("unsafe", cache(true, false, true)),
+];
+
+const fn cache(writeback: bool, direct: bool, no_flush: bool) -> Cache {
+    Cache {
+        writeback,
+        direct,
+        no_flush,
+    }
+}
+
+/// `detect-zeroes=`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DetectZeroes {
+    #[default]
+    Off,
+    On,
+    Unmap,
+}
+
+/// What a backend does besides passing on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tuning {
+    pub cache: Cache,
+    /// `discard=unmap`.
+    pub discard: bool,
+    pub detect_zeroes: DetectZeroes,
+}
+
+/// `-drive if=`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interface {
+    /// Some `-device` names the drive.
+    None,
+    /// The machine makes a virtio-blk device for it.
+    Virtio,
+}
+
+/// One `-drive`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Drive {
+    pub interface: Interface,
+    pub id: Option<String>,
+    pub node: NodeOptions,
+    pub read_only: bool,
+    /// What is written stays in memory.
+    pub snapshot: bool,
+    pub tuning: Tuning,
+}
+
+/// One `-blockdev`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blockdev {
+    pub name: String,
+    pub node: NodeOptions,
+    pub read_only: bool,
+    pub tuning: Tuning,
+}
+
+/// The formats and protocols that there are, for messages.
+const FORMATS: &str = "raw, qcow2";
+const DRIVERS: &str = "file, host_device, null-co, raw, qcow2";
+const NULL_SIZE_DEFAULT: u64 = 1 << 30;
+
+/// Parses `-drive`. Errors are sentences without the option's name.
+pub fn parse_drive(text: &str) -> Result<Drive, String> {
+    let mut keyval = KeyVal::parse(text, None)?;
+    let interface = interface(&mut keyval)?;
+    let snapshot = keyval.take_switch("snapshot")?.unwrap_or(false);
+    let read_only = one_of(&mut keyval, &["readonly", "read-only"])?.unwrap_or(false);
+    let mut tuning = tuning(&mut keyval)?;
+    if let Some(mode) = keyval.take("cache") {
+        tuning.cache = *known("cache", &mode, CACHE_MODES)?;
+    }
+    if let Some(aio) = keyval.take("aio")
+        && aio != "threads"
+    {
+        return Err(format!(
+            "'aio' can only be 'threads' yet in Tinamou, not '{aio}'"
+        ));
+    }
+    refuse_error_actions(&mut keyval)?;
+    let drive = Drive {
+        interface,
+        id: keyval.take("id"),
+        node: drive_node(&mut keyval)?,
+        read_only,
+        snapshot,
+        tuning,
+    };
+    keyval.finish()?;
+    Ok(drive)
+}
+
+fn interface(keyval: &mut KeyVal) -> Result<Interface, String> {
+    if let Some(media) = keyval.take("media")
+        && media != "disk"
+    {
+        return Err(format!(
+            "'media' can only be 'disk' yet in Tinamou, not '{media}'"
+        ));
+    }
+    // A drive's place in the order of drives, which is all that these could change.
+    for key in ["index", "bus", "unit"] {
+        if keyval.take(key).is_some() {
+            return Err(format!("'{key}' is not there yet in Tinamou"));
+        }
+    }
+    match keyval.take("if").as_deref() {
+        None | Some("virtio") => Ok(Interface::Virtio),
+        Some("none") => Ok(Interface::None),
+        Some(other) => Err(format!(
+            "'if' can only be 'virtio' or 'none' yet in Tinamou, not '{other}'"
+        )),
+    }
+}
+
+/// The defaults of `werror` and `rerror` are what is done: the guest hears of errors.
+fn refuse_error_actions(keyval: &mut KeyVal) -> Result<(), String> {
+    for key in ["werror", "rerror"] {
+        match keyval.take(key).as_deref() {
+            None | Some("report") => (),
+            Some(other) => {
+                return Err(format!(
+                    "'{key}' can only be 'report' yet in Tinamou, not '{other}'"
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// `file=` and `format=`, or the dotted keys of `-blockdev`.
+fn drive_node(keyval: &mut KeyVal) -> Result<NodeOptions, String> {
+    let format = keyval.take("format");
+    if let Some(driver) = keyval.take("driver") {
+        if format.is_some() {
+            return Err("'format' and 'driver' cannot both be given".into());
+        }
+        let file = keyval.take("file");
+        return node_of(&driver, keyval, "", file.map(file_by_name));
+    }
+    let Some(file) = keyval.take("file") else {
+        return match keyval.take("file.driver") {
+            Some(driver) => {
+                let below = node_of(&driver, keyval, "file.", None)?;
+                with_format(format.as_deref(), below)
+            }
+            None if keyval.clone().take("file.filename").is_some() => {
+                let below = node_of("file", keyval, "file.", None)?;
+                with_format(format.as_deref(), below)
+            }
+            None => Err("it names no image: 'file' is missing".into()),
+        };
+    };
+    let mut below = file_by_name(file);
+    if let NodeOptions::File { locking, .. } = &mut below {
+        *locking = locking_of(keyval, "file.")?;
+    }
+    with_format(format.as_deref(), below)
+}
+
+/// A name as `-drive file=` and `-hda` have it: some begin with a protocol.
+pub fn file_by_name(name: String) -> NodeOptions {
+    match name.as_str() {
+        "null-co://" => NodeOptions::Null {
+            size: NULL_SIZE_DEFAULT,
+        },
+        _ => NodeOptions::File {
+            name: name.strip_prefix("file:").unwrap_or(&name).into(),
+            locking: true,
+        },
+    }
+}
+
+fn with_format(format: Option<&str>, below: NodeOptions) -> Result<NodeOptions, String> {
+    let below = Box::new(below);
+    match format {
+        None => Ok(NodeOptions::Probe { below }),
+        Some("raw") => Ok(NodeOptions::Raw {
+            below,
+            offset: 0,
+            size: None,
+        }),
+        Some("qcow2") => Ok(NodeOptions::Qcow2 { below }),
+        Some(other) => Err(format!(
+            "there is no format '{other}' yet in Tinamou ({FORMATS})"
+        )),
+    }
+}
+
+/// Parses `-blockdev`. Errors are sentences without the option's name.
+pub fn parse_blockdev(text: &str) -> Result<Blockdev, String> {
+    if text.starts_with('{') {
+        return Err("JSON is not there yet in Tinamou, only key=value,...".into());
+    }
+    let mut keyval = KeyVal::parse(text, None)?;
+    let name = keyval
+        .take("node-name")
+        .ok_or("the parameter 'node-name' is missing")?;
+    let driver = keyval
+        .take("driver")
+        .ok_or("the parameter 'driver' is missing")?;
+    let mut tuning = tuning(&mut keyval)?;
+    tuning.cache.direct = keyval.take_switch("cache.direct")?.unwrap_or(false);
+    tuning.cache.no_flush = keyval.take_switch("cache.no-flush")?.unwrap_or(false);
+    let read_only = keyval.take_switch("read-only")?.unwrap_or(false);
+    let reference = keyval.take("file").map(NodeOptions::Reference);
+    let node = node_of(&driver, &mut keyval, "", reference)?;
+    keyval.finish()?;
+    Ok(Blockdev {
+        name,
+        node,
+        read_only,
+        tuning,
+    })
+}
+
+/// The node of a driver, whose keys begin with `prefix`. `below` is what `file=` says.
+fn node_of(
+    driver: &str,
+    keyval: &mut KeyVal,
+    prefix: &str,
+    below: Option<NodeOptions>,
+) -> Result<NodeOptions, String> {
+    let key = |name: &str| format!("{prefix}{name}");
+    match driver {
+        "file" | "host_device" => Ok(NodeOptions::File {
+            name: keyval
+                .take(&key("filename"))
+                .ok_or_else(|| format!("the parameter '{}' is missing", key("filename")))?,
+            locking: locking_of(keyval, prefix)?,
+        }),
+        "null-co" => {
+            keyval.take_switch(&key("read-zeroes"))?;
+            let size = size(keyval, &key("size"))?.unwrap_or(NULL_SIZE_DEFAULT);
+            Ok(NodeOptions::Null { size })
+        }
+        "raw" => Ok(NodeOptions::Raw {
+            offset: size(keyval, &key("offset"))?.unwrap_or(0),
+            size: size(keyval, &key("size"))?,
+            below: Box::new(child(keyval, prefix, below)?),
+        }),
+        "qcow2" => Ok(NodeOptions::Qcow2 {
+            below: Box::new(child(keyval, prefix, below)?),
+        }),
+        other => Err(format!(
+            "there is no driver '{other}' yet in Tinamou ({DRIVERS})"
+        )),
+    }
+}
+
+/// What a format has below it: `file=NAME`, or a node of its own in `file.driver=` and so on.
+fn child(
+    keyval: &mut KeyVal,
+    prefix: &str,
+    below: Option<NodeOptions>,
+) -> Result<NodeOptions, String> {
+    if let Some(below) = below {
+        return Ok(below);
+    }
+    if let Some(name) = keyval.take(&format!("{prefix}file")) {
+        return Ok(NodeOptions::Reference(name));
+    }
+    let inner = format!("{prefix}file.");
+    let driver = keyval.take(&format!("{inner}driver"));
+    let driver = driver.ok_or_else(|| format!("the parameter '{inner}driver' is missing"))?;
+    node_of(&driver, keyval, &inner, None)
+}
+
+fn locking_of(keyval: &mut KeyVal, prefix: &str) -> Result<bool, String> {
+    match keyval.take(&format!("{prefix}locking")).as_deref() {
+        None | Some("on" | "auto") => Ok(true),
+        Some("off") => Ok(false),
+        Some(other) => Err(format!(
+            "'{prefix}locking' is on, off or auto, not '{other}'"
+        )),
+    }
+}
+
+fn size(keyval: &mut KeyVal, key: &str) -> Result<Option<u64>, String> {
+    let Some(text) = keyval.take(key) else {
+        return Ok(None);
+    };
+    let bytes = parse_size(&text, 1).filter(|bytes| i64::try_from(*bytes).is_ok());
+    bytes
+        .map(Some)
+        .ok_or_else(|| format!("'{key}={text}' is no size"))
+}
+
+fn tuning(keyval: &mut KeyVal) -> Result<Tuning, String> {
+    const DISCARD: &[(&str, bool)] = &[
+        ("unmap", true),
+        ("on", true),
+        ("ignore", false),
+        ("off", false),
+    ];
+    const DETECT: &[(&str, DetectZeroes)] = &[
+        ("off", DetectZeroes::Off),
+        ("on", DetectZeroes::On),
+        ("unmap", DetectZeroes::Unmap),
+    ];
+    let mut tuning = Tuning::default();
+    if let Some(value) = keyval.take("discard") {
+        tuning.discard = *known("discard", &value, DISCARD)?;
+    }
+    if let Some(value) = keyval.take("detect-zeroes") {
+        tuning.detect_zeroes = *known("detect-zeroes", &value, DETECT)?;
+    }
+    if tuning.detect_zeroes == DetectZeroes::Unmap && !tuning.discard {
+        return Err("'detect-zeroes=unmap' needs 'discard=unmap'".into());
+    }
+    Ok(tuning)
+}
+
+/// The value called `name` in a table.
+fn known<'a, T>(key: &str, name: &str, table: &'a [(&str, T)]) -> Result<&'a T, String> {
+    let row = table.iter().find(|row| row.0 == name);
+    row.map(|row| &row.1).ok_or_else(|| {
+        let names: Vec<&str> = table.iter().map(|row| row.0).collect();
+        format!("'{key}' is one of {}, not '{name}'", names.join(", "))
+    })
+}
+
+/// A switch that has two names.
+fn one_of(keyval: &mut KeyVal, keys: &[&str]) -> Result<Option<bool>, String> {
+    let mut found = None;
+    for key in keys {
+        if let Some(value) = keyval.take(key) {
+            found = Some(parse_switch(key, &value)?);
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,1 @@
+//! Nodes and backends over files of the host.

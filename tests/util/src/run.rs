@@ -1,0 +1,94 @@
+//! The program, whatever host it runs on.
+
+use std::ffi::OsString;
+use std::hint::black_box;
+use std::time::Instant;
+
+use util::coroutine::{self, AioContext};
+use util::{mmap_alloc, thread_pool};
+
+/// The checks of each module.
+const MODULES: &[(&str, &[(&str, fn())])] = &[
+    ("coroutine", coroutine::cases::CASES),
+    ("mmap_alloc", mmap_alloc::cases::CASES),
+];
+
+/// Runs what the command line asks for; the exit status.
+pub fn run(args: Vec<OsString>) -> i32 {
+    let args: Vec<String> = args
+        .into_iter()
+        .skip(1)
+        .map(|arg| arg.to_string_lossy().into_owned())
+        .collect();
+    match args.first().map(String::as_str) {
+        Some("--measure") => measure(),
+        Some("--overflow") => overflow(),
+        _ => check(&args),
+    }
+    0
+}
+
+fn check(names: &[String]) {
+    let wanted = |name: &str| names.is_empty() || names.iter().any(|part| name.contains(part));
+    let mut passed = 0;
+    for (module, cases) in MODULES {
+        for (name, case) in cases.iter() {
+            let name = format!("{module}: {name}");
+            if wanted(&name) {
+                case();
+                println!("ok   {name}");
+                passed += 1;
+            }
+        }
+    }
+    println!("{passed} passed, 0 failed");
+}
+
+/// Nanoseconds for each of `rounds` of `work`.
+fn time(what: &str, rounds: u32, work: impl FnOnce()) {
+    let start = Instant::now();
+    work();
+    let each = start.elapsed() / rounds;
+    println!("{what:40} {:8.2} us", each.as_secs_f64() * 1e6);
+}
+
+const ROUNDS: u32 = 100_000;
+
+fn enter_and_yield() {
+    for _ in 0..ROUNDS {
+        coroutine::current().expect("a coroutine runs").enter();
+        coroutine::yield_now();
+    }
+}
+
+fn ask_workers() {
+    for round in 0..ROUNDS / 10 {
+        assert_eq!(thread_pool::run(move || round), round);
+    }
+}
+
+fn measure() {
+    let context = AioContext::start("measure").expect("a thread can be had");
+    for _ in 0..3 {
+        time("enter and yield", ROUNDS, || {
+            context.block_on(|| enter_and_yield());
+        });
+        time("a worker's answer", ROUNDS / 10, || {
+            context.block_on(|| ask_workers());
+        });
+    }
+}
+
+/// Uses more and more stack, and yields at each level.
+fn dig(depth: u32) -> u32 {
+    let space = black_box([depth; 256]);
+    coroutine::current().expect("a coroutine runs").enter();
+    coroutine::yield_now();
+    let below = if depth == 0 { 0 } else { dig(depth - 1) };
+    below + black_box(space)[0]
+}
+
+fn overflow() {
+    let context = AioContext::start("overflow").expect("a thread can be had");
+    println!("{}", context.block_on(|| dig(100_000)));
+}

@@ -1,0 +1,1 @@
+//! The checks of `cases.rs` on the native back end.
