@@ -1,7 +1,9 @@
-//! The server, driven by a small client.
+//! The server, driven by a small client over each driver.
 
+mod attributes;
 mod client;
 mod concurrency;
+mod drivers;
 mod files;
 mod hostile;
 mod names;
