@@ -106,6 +106,7 @@ impl Request {
         if !file.is_folder {
             return Err(Errno::ENOTDIR);
         }
+        check_offset(message.offset)?;
         let room = self.data_room(message.count);
         let data = self.call(move |fs| {
             let mut data = Payload::with_capacity(room);

@@ -7,5 +7,6 @@ mod drivers;
 mod files;
 mod hostile;
 mod names;
+mod shares;
 
 pub(in crate::ninep) use client::Client;

@@ -3,7 +3,7 @@
 use include::Errno;
 
 use super::client::TOP;
-use super::drivers::on_every_driver;
+use super::drivers::{on_every_driver, on_every_driver_with_xattrs};
 use crate::ninep::protocol::*;
 
 #[test]
@@ -97,7 +97,7 @@ fn statfs_answers() {
 
 #[test]
 fn extended_attributes() {
-    on_every_driver(|client| {
+    on_every_driver_with_xattrs(|client| {
         let file = client.create(TOP, b"file").unwrap();
         assert_eq!(client.xattr(file, b"user.none"), Err(Errno::ENODATA));
         let value: Vec<u8> = (0..3000).map(|number| number as u8).collect();
@@ -122,7 +122,7 @@ fn extended_attributes() {
 
 #[test]
 fn values_of_attributes_must_be_complete() {
-    on_every_driver(|client| {
+    on_every_driver_with_xattrs(|client| {
         let file = client.create(TOP, b"file").unwrap();
         let fid = client.walk(file, &[]).unwrap();
         let message = |attr_size, name: &[u8], flags| Txattrcreate {
