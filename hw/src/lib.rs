@@ -10,6 +10,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod block;
 pub mod char;
 pub mod core;
 pub mod intc;

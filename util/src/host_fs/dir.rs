@@ -28,8 +28,8 @@ impl HostDir {
         self.0.open_dir(SELF).map(Self)
     }
 
-    /// Opens a file below, or a folder for [`HostFile::sync`] and the like (`SELF` too). ELOOP for a
-    /// symbolic link, ENXIO for a FIFO, socket or device, none of which is waited for.
+    /// Opens a file below, or a folder for [`HostFile::sync`] and the like (`SELF` too). ELOOP for
+    /// a symbolic link, ENXIO for a FIFO, socket or device, none of which is waited for.
     pub fn open_file(&self, name: &[u8], flags: OpenFlags) -> Result<HostFile, Errno> {
         let flags = OpenFlags(flags.0 & !(OpenFlags::CREATE | OpenFlags::EXCLUSIVE).0);
         self.open_at(here(name)?, flags, 0)
@@ -58,7 +58,8 @@ impl HostDir {
         self.0.mkdir(component(name)?, mode & 0o7777)
     }
 
-    /// Makes a file of the kind that `mode` says. Node can make regular files only: EOPNOTSUPP.
+    /// Makes a file of the kind that `mode` says. Under Node regular files and FIFOs only, for
+    /// others EOPNOTSUPP.
     pub fn mknod(&self, name: &[u8], mode: u32, rdev: u64) -> Result<(), Errno> {
         self.0.mknod(component(name)?, mode, rdev)
     }
@@ -175,10 +176,10 @@ pub struct DirEntry {
 pub struct DirStream(imp::DirStream);
 
 impl DirStream {
-    /// Up to `count` entries from `cookie` on; none at the end. Cookie 0 is the beginning, and reads
-    /// the folder anew; any other must be the `next` of an entry of this stream. It is as stable as
-    /// the host's own: natively that of the file system, which a seek may use at any time; under
-    /// Node a place in the list as it was when cookie 0 was read.
+    /// Up to `count` entries from `cookie` on; none at the end. Cookie 0 is the beginning, and
+    /// reads the folder anew; any other must be the `next` of an entry of this stream. It is as
+    /// stable as the host's own: natively that of the file system, which a seek may use at any
+    /// time; under Node a place in the list as it was when cookie 0 was read.
     pub fn read(&self, cookie: u64, count: usize) -> Result<Vec<DirEntry>, Errno> {
         self.0.read(cookie, count)
     }

@@ -1,0 +1,3 @@
+//! Disks.
+
+pub mod virtio_blk;
