@@ -4,6 +4,7 @@
 //! what an accelerator must offer.
 
 pub mod accel;
+pub mod backends;
 mod console;
 mod datadir;
 mod entropy;

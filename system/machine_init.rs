@@ -13,16 +13,17 @@ use accel_tcg::CpuCommon;
 use guest_riscv::{Isa, RiscvCpu};
 use hw::core::loader::Blob;
 use hw::rtc::goldfish_rtc::RtcConfig;
-use hw_riscv::{DeviceOption, IsaDescription, Machine, MachineWiring, VirtConfig};
+use hw_riscv::{IsaDescription, Machine, MachineWiring, VirtConfig};
 use include::{CharBackend, Clock, ClockType, IrqSink, RunStateControl};
 use util::mmap_alloc::RamBlock;
 use util::timer::Timers;
 
 use crate::accel::{Accelerator, MakeAccelerator};
+use crate::backends::Backends;
 use crate::memory::{MemoryBuilder, PhysMemory};
-use crate::options::{Named, Options, Rng, Rtc, RtcBase};
+use crate::options::{Named, Options, Rtc, RtcBase};
 use crate::runstate::MachineControl;
-use crate::{datadir, entropy, ram_backend};
+use crate::{datadir, ram_backend};
 
 /// QEMU's default for `virt`.
 const RAM_DEFAULT: u64 = 128 << 20;
@@ -33,6 +34,7 @@ pub struct Host {
     pub timers: Arc<Timers>,
     pub runstate: Arc<dyn RunStateControl>,
     pub serials: Vec<Arc<dyn CharBackend>>,
+    pub backends: Arc<Backends>,
 }
 
 /// A board with its memory and vCPUs, all in power-on state but for [`Joined::reset`].
@@ -56,7 +58,7 @@ pub fn build(options: &Options, host: &Host) -> Result<Board, String> {
         ..Named::default()
     });
     let isa = Isa::parse(&cpu.name, &cpu.properties).map_err(|error| error.to_string())?;
-    let config = virt_config(options, &isa, &host.timers)?;
+    let config = virt_config(options, &isa, host)?;
     let memory = Arc::new(PhysMemory::default());
     let mut cpus: Vec<_> = (0..config.harts)
         .map(|index| {
@@ -73,7 +75,8 @@ pub fn build(options: &Options, host: &Host) -> Result<Board, String> {
             .iter()
             .map(|cpu| cpu.common.shared.clone() as Arc<dyn IrqSink>)
             .collect(),
-        entropy: entropy_of(options)?,
+        entropy: host.backends.entropy(),
+        host: host.backends.clone(),
     };
     let board = hw_riscv::build(&config, &wiring).map_err(|error| error.to_string())?;
     for cpu in &mut cpus {
@@ -151,7 +154,7 @@ impl MachineControl for Joined {
     }
 }
 
-fn virt_config(options: &Options, isa: &Isa, timers: &Timers) -> Result<VirtConfig, String> {
+fn virt_config(options: &Options, isa: &Isa, host: &Host) -> Result<VirtConfig, String> {
     let ram_size = ram_backend::bytes(options).unwrap_or(RAM_DEFAULT);
     let read = |option, path: &Option<PathBuf>| {
         let blob = path.as_ref().map(|path| Blob::read(option, path, ram_size));
@@ -167,33 +170,9 @@ fn virt_config(options: &Options, isa: &Isa, timers: &Timers) -> Result<VirtConf
         initrd: read("-initrd", &options.initrd)?,
         append: options.append.clone(),
         dtb: read("-dtb", &options.dtb)?,
-        devices: options.devices.iter().map(device).collect(),
-        rtc: rtc(options.rtc, timers),
+        devices: host.backends.devices(options),
+        rtc: rtc(options.rtc, &host.timers),
     })
-}
-
-/// `rng=` is ours to carry out: see [`entropy_of`].
-fn device(named: &Named) -> DeviceOption {
-    let properties = named.properties.iter().filter(|(key, _)| key != "rng");
-    DeviceOption {
-        driver: named.name.clone(),
-        properties: properties.cloned().collect(),
-    }
-}
-
-/// All random bytes of a machine come from one source: the one that a device names, if any.
-fn entropy_of(options: &Options) -> Result<entropy::Entropy, String> {
-    let named = options.devices.iter().flat_map(|device| &device.properties);
-    let ids = named.filter(|(key, _)| key == "rng").map(|(_, id)| id);
-    let files = ids.filter_map(|id| options.objects.rngs.iter().find(|rng: &&Rng| rng.id == *id));
-    let mut files: Vec<_> = files.filter_map(|rng| rng.file.as_deref()).collect();
-    files.dedup();
-    match files[..] {
-        [] => entropy::open(None),
-        [file] => entropy::open(Some(file)),
-        _ => Err("-object rng-random: there can be one file of random bytes yet".into()),
-    }
-    .map_err(|reason| format!("-object rng-random: {reason}"))
 }
 
 fn rtc(rtc: Rtc, timers: &Timers) -> RtcConfig {

@@ -11,7 +11,9 @@ mod values;
 
 use std::path::PathBuf;
 
+use block::options::{Blockdev, Drive, drive_of_file};
 use chardev::spec::{Short, Spec};
+use fsdev::options::{FsdevOptions, VirtfsOptions};
 use util::log::Item;
 
 pub use objects::{MemoryBackend, MemoryFile, Objects, Rng};
@@ -87,6 +89,12 @@ pub struct Options {
     /// Byte of Ctrl-A.
     pub escape: Option<u8>,
     pub devices: Vec<Named>,
+    pub drives: Vec<Drive>,
+    pub blockdevs: Vec<Blockdev>,
+    /// `-snapshot`: no drive is written.
+    pub snapshot: bool,
+    pub fsdevs: Vec<FsdevOptions>,
+    pub virtfs: Vec<VirtfsOptions>,
     pub objects: Objects,
     pub actions: Actions,
     pub rtc: Rtc,
@@ -132,9 +140,8 @@ pub fn parse(args: &[String]) -> Result<Options, Stop> {
     let mut args = args.iter();
     while let Some(arg) = args.next() {
         let Some(name) = arg.strip_prefix("--").or_else(|| arg.strip_prefix('-')) else {
-            return Err(Stop::Refuse(format!(
-                "{arg}: disk images are not there yet in Tinamou"
-            )));
+            options.drives.push(drive_of_file(arg));
+            continue;
         };
         let Some(row) = table::find(name) else {
             return Err(Stop::Refuse(table::refusal(arg, name)));

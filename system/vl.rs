@@ -13,6 +13,7 @@ use monitor::{Emulator, Monitor};
 use util::main_loop::MainLoop;
 
 use crate::accel::MakeAccelerator;
+use crate::backends::Backends;
 use crate::console::{self, HostTerminal};
 use crate::datadir;
 use crate::machine_init::{self, Host, Joined};
@@ -64,7 +65,7 @@ fn help(topic: Topic, args: &[OsString]) -> String {
         Topic::Devices => {
             format!(
                 "Devices:\n{}",
-                list(&mut hw_riscv::virt::drivers().map(str::to_string)) as String
+                list(&mut hw::virtio::drivers::drivers().map(str::to_string)) as String
             )
         }
         Topic::DataDirs => {
@@ -109,10 +110,12 @@ fn emulate(args: &[OsString], make: MakeAccelerator) -> Result<i32, Stop> {
     let terminal = Arc::new(HostTerminal);
     let mut chardevs = Chardevs::new(main_loop.poster(), runstate.clone(), terminal, escape);
     let (serials, monitors) = console::open(&options, &mut chardevs)?;
+    let backends = Backends::open(&options, main_loop.timers().clone())?;
     let host = Host {
         timers: main_loop.timers().clone(),
         runstate: runstate.clone(),
         serials,
+        backends: backends.clone(),
     };
     let board = machine_init::build(&options, &host)?;
     if let Some(path) = &options.machine.dump_dtb {
@@ -134,6 +137,7 @@ fn emulate(args: &[OsString], make: MakeAccelerator) -> Result<i32, Stop> {
     }
     live(&main_loop, &runstate, &machine, shown.options.start_paused);
     chardevs.outputs().iter().for_each(|output| output.flush());
+    backends.close()?;
     let synced = machine.memory.sync();
     synced.map_err(|error| format!("-object memory-backend-file: {error}"))?;
     Ok(runstate.exit_status())

@@ -84,6 +84,8 @@ pub enum Interface {
     None,
     /// The machine makes a virtio-blk device for it.
     Virtio,
+    /// The machine makes one unless some `-device` names the drive.
+    Default,
 }
 
 /// One `-drive`.
@@ -157,7 +159,8 @@ fn interface(keyval: &mut KeyVal) -> Result<Interface, String> {
         }
     }
     match keyval.take("if").as_deref() {
-        None | Some("virtio") => Ok(Interface::Virtio),
+        None => Ok(Interface::Default),
+        Some("virtio") => Ok(Interface::Virtio),
         Some("none") => Ok(Interface::None),
         Some(other) => Err(format!(
             "'if' can only be 'virtio' or 'none' yet in Tinamou, not '{other}'"
@@ -208,6 +211,20 @@ fn drive_node(keyval: &mut KeyVal) -> Result<NodeOptions, String> {
         *locking = locking_of(keyval, "file.")?;
     }
     with_format(format.as_deref(), below)
+}
+
+/// What `-hda` and an image without an option say.
+pub fn drive_of_file(name: &str) -> Drive {
+    Drive {
+        interface: Interface::Default,
+        id: None,
+        node: NodeOptions::Probe {
+            below: Box::new(file_by_name(name.into())),
+        },
+        read_only: false,
+        snapshot: false,
+        tuning: Tuning::default(),
+    }
 }
 
 /// A name as `-drive file=` and `-hda` have it: some begin with a protocol.

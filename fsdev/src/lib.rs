@@ -4,6 +4,7 @@
 //! `local` shares a folder of the host, `memory` keeps its files in memory, `synth` is a tree that
 //! code makes up. `nodes` is the table of names that all of them share.
 
+pub mod local;
 pub mod memory;
 pub mod nodes;
 pub mod options;
@@ -20,8 +21,9 @@ pub const NAME_MAX: usize = 255;
 
 /// Opens what an option describes; the error is a sentence.
 pub fn open(options: &FsdevOptions) -> Result<Arc<dyn FileSystem>, String> {
+    let named = |error| format!("-fsdev {}: {error}", options.id);
     let fs: Arc<dyn FileSystem> = match &options.driver {
-        Driver::Local(_) => return Err("local: not yet".into()),
+        Driver::Local(local) => local::Local::open(local).map_err(named)?,
         Driver::Memory(memory) => memory::Memory::new(memory.size),
         Driver::Synth => synth::Synth::new(synth::Item::example()),
     };

@@ -39,7 +39,7 @@ impl FileSystem for ReadOnly {
     fn stat_fs(&self, node: NodeId) -> Result<StatFs, Errno> {
         self.0.stat_fs(node)
     }
-    fn open(&self, node: NodeId, flags: OpenFlags) -> Result<HandleId, Errno> {
+    fn open(&self, node: NodeId, flags: OpenFlags) -> Result<(HandleId, Attr), Errno> {
         match flags.writes() || flags.has(OpenFlags::TRUNCATE) {
             true => Err(Errno::EROFS),
             false => self.0.open(node, flags),

@@ -237,7 +237,7 @@ impl FileSystem for Synth {
         })
     }
 
-    fn open(&self, node: NodeId, flags: OpenFlags) -> Result<HandleId, Errno> {
+    fn open(&self, node: NodeId, flags: OpenFlags) -> Result<(HandleId, Attr), Errno> {
         let item = self.at(node)?;
         match &item.body {
             Body::Link(_) => return Err(Errno::ELOOP),
@@ -245,11 +245,12 @@ impl FileSystem for Synth {
             Body::File { write: None, .. } if flags.writes() => return Err(Errno::EACCES),
             _ => {}
         }
+        let attr = item.attr();
         let mut handles = self.handles.lock();
         handles.next += 1;
         let id = handles.next;
         handles.open.insert(id, item);
-        Ok(HandleId(id))
+        Ok((HandleId(id), attr))
     }
 
     fn create(

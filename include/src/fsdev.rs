@@ -205,7 +205,7 @@ pub trait FileSystem: Send + Sync {
     fn stat_fs(&self, node: NodeId) -> Result<StatFs, Errno>;
 
     /// Opens a regular file or a folder.
-    fn open(&self, node: NodeId, flags: OpenFlags) -> Result<HandleId, Errno>;
+    fn open(&self, node: NodeId, flags: OpenFlags) -> Result<(HandleId, Attr), Errno>;
     /// Makes and opens a regular file; without EXCLUSIVE one that is there is opened.
     fn create(
         &self,

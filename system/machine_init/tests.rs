@@ -52,8 +52,10 @@ fn machine(line: &str) -> Result<(Joined, Arc<Ended>), String> {
     let main_loop = MainLoop::new();
     let ended = Arc::new(Ended::default());
     let timers = main_loop.timers().clone();
+    let backends = Backends::open(&options, timers.clone())?;
     let host = Host {
         timers,
+        backends,
         runstate: ended.clone(),
         serials: Vec::new(),
     };

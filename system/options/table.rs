@@ -1,5 +1,7 @@
 //! The table of options, and of those that QEMU has and Tinamou has not yet.
 
+use block::options::drive_of_file;
+use fsdev::options::{parse_fsdev, parse_virtfs};
 use util::keyval::KeyVal;
 use util::log;
 
@@ -69,6 +71,28 @@ const OPTIONS: &[Row] = &[
         |o, v| { o.name = Some(values::only(v, "guest")?); Ok(()) }),
     row(&["rtc"], "[base=utc|localtime|date][,clock=host|rt|vm]",
         "the real-time clock's start and clock", |o, v| { o.rtc = values::rtc(v)?; Ok(()) }),
+
+    heading("Disks and shared folders:"),
+    row(&["drive"], "[file=file][,format=raw|qcow2][,if=none|virtio][,id=id][,snapshot=on|off]\
+        [,readonly=on|off][,cache=writethrough|writeback|none|directsync|unsafe]\
+        [,discard=ignore|unmap][,detect-zeroes=on|off|unmap][,file.locking=on|off|auto]",
+        "a disk image, and the disk if no -device names the drive",
+        |o, v| { o.drives.push(block::options::parse_drive(v)?); Ok(()) }),
+    row(&["blockdev"], "driver,node-name=name[,file=name][,prop=value[,...]]",
+        "a disk image for -device drive=name",
+        |o, v| { o.blockdevs.push(block::options::parse_blockdev(v)?); Ok(()) }),
+    row(&["hda", "hdb", "hdc", "hdd"], "file", "a disk image (as an argument without option)",
+        |o, v| { o.drives.push(drive_of_file(not_empty(v)?)); Ok(()) }),
+    row(&["snapshot"], "", "keep what is written to disks in memory",
+        |o, _| { o.snapshot = true; Ok(()) }),
+    row(&["fsdev"], "local,id=id,path=path,security_model=mapped-xattr|mapped-file|passthrough|none\
+        [,writeout=immediate][,readonly=on][,fmode=fmode][,dmode=dmode]\
+        [,multidevs=remap|forbid|warn] | memory,id=id[,size=size] | synth,id=id",
+        "a folder for -device virtio-9p-device,fsdev=id,mount_tag=tag",
+        |o, v| { o.fsdevs.push(parse_fsdev(v).map_err(bare)?); Ok(()) }),
+    row(&["virtfs"], "local,path=path,mount_tag=tag,security_model=... | as -fsdev",
+        "a folder and its device",
+        |o, v| { o.virtfs.push(parse_virtfs(v).map_err(bare)?); Ok(()) }),
 
     heading("Boot images:"),
     row(&["bios"], "default|none|file", "firmware", |o, v| {
@@ -148,7 +172,6 @@ const NOT_THERE: &[&str] = &[
     "async-teardown",
     "audio",
     "audiodev",
-    "blockdev",
     "boot",
     "bt",
     "cdrom",
@@ -158,22 +181,16 @@ const NOT_THERE: &[&str] = &[
     "curses",
     "daemonize",
     "debugcon",
-    "drive",
     "dump-vmstate",
     "enable-kvm",
     "enable-sync-profile",
     "fda",
     "fdb",
-    "fsdev",
     "full-screen",
     "fw_cfg",
     "g",
     "gdb",
     "global",
-    "hda",
-    "hdb",
-    "hdc",
-    "hdd",
     "incoming",
     "iscsi",
     "jitdump",
@@ -216,7 +233,6 @@ const NOT_THERE: &[&str] = &[
     "shim",
     "singlestep",
     "smbios",
-    "snapshot",
     "spice",
     "tb-size",
     "tpmdev",
@@ -224,7 +240,6 @@ const NOT_THERE: &[&str] = &[
     "usb",
     "usbdevice",
     "uuid",
-    "virtfs",
     "virtioa",
     "vnc",
     "watchdog",
@@ -264,6 +279,14 @@ pub fn help() -> String {
     }
     let keys = "\nIn the terminal, Ctrl-A h shows the keys of the emulator itself.\n";
     text + keys
+}
+
+/// A sentence that begins with its option.
+fn bare(sentence: String) -> String {
+    match sentence.split_once(": ") {
+        Some((option, rest)) if option.starts_with('-') => rest.into(),
+        _ => sentence,
+    }
 }
 
 fn not_empty(value: &str) -> Result<&str, Stop> {

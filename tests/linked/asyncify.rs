@@ -9,6 +9,8 @@ const COROUTINES: &[&str] = &[
     "tinamou_coroutine_",
     "util::coroutine::",
     "util::thread_pool::",
+    "block::",
+    "hw::ninep::",
     // The first functions of threads and fibers, and through what JavaScript calls them.
     "thread_main",
     "fiber_main",
@@ -131,7 +133,7 @@ pub fn inspect(bytes: &[u8], symbols: &str) -> Report {
     let (module, names) = (parse(bytes), names(symbols));
     let is_test = names.values().any(|name| name.contains("util_test::"));
     let in_test = |name: &str| is_test && has_any(name, IN_TEST);
-    let name = |index: u32| names.get(&index).copied().unwrap_or("?");
+    let name_of = |index: u32| names.get(&index).copied().unwrap_or("?");
     let mut wrong = Vec::new();
     let Some(state) = state(&module, &names) else {
         wrong.push("Asyncify's state is not found".into());
@@ -147,23 +149,27 @@ pub fn inspect(bytes: &[u8], symbols: &str) -> Report {
         .map(|(index, _)| *index)
         .collect();
     for &index in &instrumented {
-        let name = name(index);
+        let name = name_of(index);
         if in_test(name) {
             continue;
         }
         if !has_any(name, COROUTINES) {
-            wrong.push(format!("{name} is instrumented"));
+            let callees = module.functions[&index].calls.intersection(&instrumented);
+            let callees: Vec<&str> = callees.map(|callee| name_of(*callee)).collect();
+            wrong.push(format!(
+                "{name} is instrumented, since it calls {callees:?}"
+            ));
         }
         if module.in_table.contains(&index) && !has_any(name, POINTED_AT) {
             wrong.push(format!("{name} may wait, and is called through a pointer"));
         }
     }
     for (index, function) in &module.functions {
-        let waits = |callee: &u32| instrumented.contains(callee) || name(*callee) == SWITCH;
+        let waits = |callee: &u32| instrumented.contains(callee) || name_of(*callee) == SWITCH;
         if !instrumented.contains(index) && function.calls.iter().any(waits) {
             wrong.push(format!(
                 "{} may wait, and is not instrumented",
-                name(*index)
+                name_of(*index)
             ));
         }
     }

@@ -156,10 +156,11 @@ impl FileSystem for Memory {
         Ok(self.tree().stat_fs())
     }
 
-    fn open(&self, node: NodeId, flags: OpenFlags) -> Result<HandleId, Errno> {
+    fn open(&self, node: NodeId, flags: OpenFlags) -> Result<(HandleId, Attr), Errno> {
         let mut tree = self.tree();
         let id = *tree.nodes.get(node)?;
-        open(&mut tree, id, flags)
+        let handle = open(&mut tree, id, flags)?;
+        Ok((handle, tree.inode(id)?.attr()))
     }
 
     fn create(

@@ -9,6 +9,4 @@
 pub mod boot;
 pub mod virt;
 
-pub use virt::{
-    BoardError, DeviceOption, IsaDescription, Machine, MachineWiring, RomRegion, VirtConfig, build,
-};
+pub use virt::{BoardError, IsaDescription, Machine, MachineWiring, RomRegion, VirtConfig, build};

@@ -22,14 +22,14 @@ use hw::intc::sifive_plic::{PlicConfig, SifivePlic};
 use hw::misc::sifive_test::SifiveTest;
 use hw::nvram::fw_cfg::{FwCfg, keys};
 use hw::rtc::goldfish_rtc::GoldfishRtc;
+use hw::virtio::drivers;
 use hw::virtio::virtio_bus::VirtioBus;
 use hw::virtio::virtio_mmio::{VirtioMmio, VirtioMmioConfig};
 use include::{AddressSpace, BusError, IrqLine, IrqSink, MmioDevice, PhysAddr, TickCounter};
 use parking_lot::Mutex;
 
 use crate::boot::{self, Kernel, ResetVector};
-pub use config::{DeviceOption, Entropy, IsaDescription, MachineWiring, VirtConfig};
-pub use devices::drivers;
+pub use config::{Entropy, IsaDescription, MachineWiring, VirtConfig};
 pub use error::BoardError;
 use fdt::{FdtConfig, MEIP, MSIP, MTIP, SEIP};
 use memory_map::{
@@ -85,7 +85,7 @@ pub fn build(config: &VirtConfig, wiring: &MachineWiring) -> Result<Machine, Boa
     let mut board = Board::new(wiring);
     board.interrupt_controllers(wiring);
     board.devices(config, wiring);
-    devices::plug_all(&config.devices, &board.virtio_slots, wiring)?;
+    drivers::plug_all(&config.devices, &board.virtio_slots, &wiring.host)?;
 
     let mut roms = RomSet::new(ram.clone());
     let payload = Payload::load(config, &mut roms)?;

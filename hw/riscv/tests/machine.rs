@@ -4,12 +4,13 @@ mod common;
 
 use std::sync::Arc;
 
-use common::{Mip, NoTime, RAM_BASE, Ram, RunState, entropy};
+use common::{Mip, NoHost, NoTime, RAM_BASE, Ram, RunState, entropy};
 use hw::core::device_tree::{Node, parse};
 use hw::core::loader::Blob;
 use hw::rtc::goldfish_rtc::RtcConfig;
+use hw::virtio::drivers::DeviceOption;
 use hw_riscv::virt::memory_map::{CLINT, PLIC, RTC, TEST, UART0, VIRT_MEMORY_MAP, VIRTIO};
-use hw_riscv::{DeviceOption, IsaDescription, Machine, MachineWiring, VirtConfig, build};
+use hw_riscv::{IsaDescription, Machine, MachineWiring, VirtConfig, build};
 use include::{AccessSize, ClockType, IrqSink};
 
 const MIB: usize = 1 << 20;
@@ -35,6 +36,7 @@ impl Host {
                 .map(|hart| hart.clone() as Arc<dyn IrqSink>)
                 .collect(),
             entropy: entropy(),
+            host: Arc::new(NoHost),
         };
         Self {
             ram,

@@ -8,6 +8,7 @@
 //! outside RAM, run without end, or allocate without a bound. A broken ring stops its device
 //! until the guest resets it.
 
+pub mod drivers;
 pub mod spec;
 pub mod virtio_bus;
 pub mod virtio_mmio;

@@ -2,7 +2,7 @@
 //! tests) and here, in a thread of an emscripten program under Node.
 //!
 //!   util-test [NAME ...]        runs the checks whose names contain one of NAME
-//!   util-test --measure         prints what a coroutine's round trip and a call of the pool take
+//!   util-test --measure         prints what coroutines, the pool and files take
 //!   util-test --overflow        runs a coroutine whose stack is too small: must say so, and end
 //!
 //! The last line is `N passed, M failed`; a check that fails ends the program.

@@ -2,14 +2,16 @@
 
 use std::ffi::OsString;
 use std::hint::black_box;
+use std::os::unix::fs::FileExt;
 use std::time::Instant;
 
 use util::coroutine::{self, AioContext};
-use util::{mmap_alloc, thread_pool};
+use util::{host_fs, mmap_alloc, thread_pool};
 
 /// The checks of each module.
 const MODULES: &[(&str, &[(&str, fn())])] = &[
     ("coroutine", coroutine::cases::CASES),
+    ("host_fs", host_fs::cases::CASES),
     ("mmap_alloc", mmap_alloc::cases::CASES),
 ];
 
@@ -76,7 +78,51 @@ fn measure() {
         time("a worker's answer", ROUNDS / 10, || {
             context.block_on(|| ask_workers());
         });
+        read_files();
     }
+}
+
+/// Files through std, whose calls emscripten makes on the first thread, and through `host_fs`.
+fn read_files() {
+    let folder = host_fs::cases::Folder::create();
+    folder.write(b"disk", &vec![1; 1 << 20]);
+    let path = format!("{}/disk", folder.path);
+    let offset = |round: u32| u64::from(round % 256) * 4096;
+    let mut buffer = [0; 4096];
+    let file = std::fs::File::open(&path).expect("it was made");
+    let rounds = ROUNDS / 10;
+    time("a read of 4 KiB through std", rounds, || {
+        for round in 0..rounds {
+            assert_eq!(file.read_at(&mut buffer, offset(round)).ok(), Some(4096));
+        }
+    });
+    let read = host_fs::OpenFlags::READ;
+    let file = folder.dir.open_file(b"disk", read).expect("it was made");
+    time("a read of 4 KiB through host_fs", rounds, || {
+        for round in 0..rounds {
+            assert_eq!(file.read_at(&mut buffer, offset(round)), Ok(4096));
+        }
+    });
+    time("lstat through std", rounds, || {
+        for _ in 0..rounds {
+            assert!(std::fs::symlink_metadata(&path).is_ok());
+        }
+    });
+    time("lstat through host_fs", rounds, || {
+        for _ in 0..rounds {
+            assert!(folder.dir.stat(b"disk").is_ok());
+        }
+    });
+    time("a name that is not there", rounds, || {
+        for _ in 0..rounds {
+            assert!(folder.dir.open_file(b"none", read).is_err());
+        }
+    });
+    time("open and close", rounds, || {
+        for _ in 0..rounds {
+            assert!(folder.dir.open_file(b"disk", read).is_ok());
+        }
+    });
 }
 
 /// Uses more and more stack, and yields at each level.

@@ -28,8 +28,8 @@ impl HostDir {
         self.0.open_dir(SELF).map(Self)
     }
 
-    /// Opens a file below, or a folder for [`HostFile::sync`] and the like (`SELF` too). ELOOP for a
-    /// symbolic link, ENXIO for a FIFO, socket or device, none of which is waited for.
+    /// Opens a file below, or a folder for [`HostFile::sync`] and the like (`SELF` too). ELOOP for
+    /// a symbolic link, ENXIO for a FIFO, socket or device, none of which is waited for.
     pub fn open_file(&self, name: &[u8], flags: OpenFlags) -> Result<HostFile, Errno> {
         let flags = OpenFlags(flags.0 & !(OpenFlags::CREATE | OpenFlags::EXCLUSIVE).0);
         self.open_at(here(name)?, flags, 0)
@@ -175,10 +175,10 @@ pub struct DirEntry {
 pub struct DirStream(imp::DirStream);
 
 impl DirStream {
-    /// Up to `count` entries from `cookie` on; none at the end. Cookie 0 is the beginning, and reads
-    /// the folder anew; any other must be the `next` of an entry of this stream. It is as stable as
-    /// the host's own: natively that of the file system, which a seek may use at any time; under
-    /// Node a place in the list as it was when cookie 0 was read.
+    /// Up to `count` entries from `cookie` on; none at the end. Cookie 0 is the beginning, and
+    /// reads the folder anew; any other must be the `next` of an entry of this stream. It is as
+    /// stable as the host's own: natively that of the file system, which a seek may use at any
+    /// time; under Node a place in the list as it was when cookie 0 was read.
     pub fn read(&self, cookie: u64, count: usize) -> Result<Vec<DirEntry>, Errno> {
         self.0.read(cookie, count)
     }

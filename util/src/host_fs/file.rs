@@ -58,8 +58,8 @@ impl HostFile {
         Ok(())
     }
 
-    /// Returns when everything written is on stable storage; with `data_only` as much of the rest as
-    /// is needed to read it again.
+    /// Returns when everything written is on stable storage; with `data_only` as much of the rest
+    /// as is needed to read it again.
     pub fn sync(&self, data_only: bool) -> Result<(), Errno> {
         self.file.sync(data_only)
     }
@@ -84,8 +84,8 @@ impl HostFile {
     }
 
     /// Makes a range read as zeros without writing them, and the file longer if need be. With
-    /// `may_unmap` storage may be given up. EOPNOTSUPP as with [`Self::punch_hole`]: then the caller
-    /// writes zeros.
+    /// `may_unmap` storage may be given up. EOPNOTSUPP as with [`Self::punch_hole`]: then the
+    /// caller writes zeros.
     pub fn write_zeroes(&self, offset: u64, length: u64, may_unmap: bool) -> Result<(), Errno> {
         let offset = checked_range(offset, length)?;
         self.file.write_zeroes(offset, length, may_unmap)

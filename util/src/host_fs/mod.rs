@@ -7,10 +7,11 @@
 //! - Every call blocks its thread, so it belongs on a worker (`util::thread_pool`). Any thread may
 //!   make it, and any thread may use or close what another has opened.
 //! - Names and paths are bytes, whatever the host's locale. A name is one component: not empty, no
-//!   `/`, no NUL, neither `.` nor `..`, or the answer is EINVAL, ENOENT for an empty one. Operations
-//!   on what is there already (`stat`, `chmod`, xattrs, ...) also take [`SELF`], the folder itself.
-//! - Nothing outside of the folder is reached through a name, whoever swaps what for a symbolic link
-//!   meanwhile: a folder is held by its descriptor, and the last component is never followed.
+//!   `/`, no NUL, neither `.` nor `..`, or the answer is EINVAL, ENOENT for an empty one.
+//!   Operations on what is there already (`stat`, `chmod`, xattrs, ...) also take [`SELF`], the
+//!   folder itself.
+//! - Nothing outside of the folder is reached through a name, whoever swaps what for a symbolic
+//!   link meanwhile: a folder is held by its descriptor, and the last component is never followed.
 //! - Errors are Linux error numbers on every host.
 
 mod dir;

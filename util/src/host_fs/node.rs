@@ -11,7 +11,7 @@ use super::super::OpenFlags;
 #[derive(Clone, Copy, Debug)]
 #[repr(i32)]
 pub enum Op {
-    /// To b: whether this is Linux, and the numbers of [`FLAGS`].
+    /// To b: which host this is, and the numbers of [`FLAGS`].
     Constants,
     /// To b: the name of the error that made a call fail with [`NAMED`].
     ErrorName,
@@ -162,37 +162,56 @@ pub fn words<const N: usize>(op: Op, path: &[u8], x: f64) -> Result<[i64; N], Er
     Ok(bytes.0.map(i64::from_le_bytes))
 }
 
-type Constants = (bool, [(OpenFlags, u32); FLAGS.len()]);
+/// What differs between Node's hosts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Host {
+    Linux,
+    Windows,
+    Other,
+}
+
+struct Constants {
+    host: Host,
+    flags: [(OpenFlags, u32); FLAGS.len()],
+}
 
 fn constants() -> Result<&'static Constants, Errno> {
     static CONSTANTS: OnceLock<Constants> = OnceLock::new();
     if let Some(constants) = CONSTANTS.get() {
         return Ok(constants);
     }
-    let [is_linux, numbers @ ..] = words::<{ 1 + FLAGS.len() }>(Op::Constants, &[], 0.0)?;
-    let mut table = FLAGS.map(|flag| (flag, 0));
-    for (row, number) in table.iter_mut().zip(numbers) {
+    let [host, numbers @ ..] = words::<{ 1 + FLAGS.len() }>(Op::Constants, &[], 0.0)?;
+    let mut flags = FLAGS.map(|flag| (flag, 0));
+    for (row, number) in flags.iter_mut().zip(numbers) {
         row.1 = number as u32;
     }
-    Ok(CONSTANTS.get_or_init(|| (is_linux != 0, table)))
+    let host = match host {
+        1 => Host::Linux,
+        2 => Host::Windows,
+        _ => Host::Other,
+    };
+    Ok(CONSTANTS.get_or_init(|| Constants { host, flags }))
 }
 
-pub fn is_linux() -> Result<bool, Errno> {
-    Ok(constants()?.0)
+pub fn host() -> Result<Host, Errno> {
+    Ok(constants()?.host)
 }
 
 /// The host's numbers of flags.
 pub fn flags() -> Result<&'static [(OpenFlags, u32)], Errno> {
-    Ok(&constants()?.1)
+    Ok(&constants()?.flags)
 }
 
-/// Kinds and names of a folder's entries, `.` and `..` first, which Node leaves out.
-pub fn list(path: &[u8]) -> Result<Vec<(u8, Box<[u8]>)>, Errno> {
+/// Kind (DT_*) and name.
+pub type Entry = (u8, Box<[u8]>);
+
+/// A folder's entries, `.` and `..` first, which Node leaves out.
+pub fn list(path: &[u8]) -> Result<Vec<Entry>, Errno> {
     const DT_DIR: u8 = 4;
     let length = path_call(Op::List, path, [0.0; 3])?;
     let mut packed = vec![0; length];
     call(Op::Take, &[], &mut packed, [0.0; 3])?;
-    let mut entries: Vec<(u8, Box<[u8]>)> = Vec::new();
+    let mut entries: Vec<Entry> = Vec::new();
     entries.extend([&b"."[..], b".."].map(|name| (DT_DIR, name.into())));
     let mut rest = packed.as_slice();
     while let [kind, low, high, tail @ ..] = rest {

@@ -61,7 +61,8 @@ EM_JS(int, tinamou_fs_start, (), {
     let stash = new Uint8Array(0); /* waits for `take` */
 
     const constants = (a, b) => put_words(b, [
-        is_linux ? 1 : 0, fs.constants.O_WRONLY, fs.constants.O_RDWR, fs.constants.O_CREAT,
+        is_linux ? 1 : process.platform === 'win32' ? 2 : 0,
+        fs.constants.O_WRONLY, fs.constants.O_RDWR, fs.constants.O_CREAT,
         fs.constants.O_EXCL, fs.constants.O_TRUNC, fs.constants.O_APPEND, fs.constants.O_DSYNC,
         fs.constants.O_SYNC, fs.constants.O_DIRECT, fs.constants.O_NOATIME,
         fs.constants.O_DIRECTORY, fs.constants.O_NOFOLLOW, fs.constants.O_NONBLOCK,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use hw::core::loader::Blob;
 use hw::rtc::goldfish_rtc::RtcConfig;
+use hw::virtio::drivers::{DeviceOption, Host};
 use include::{AddressSpace, CharBackend, IrqSink, RunStateControl, TimerService};
 
 /// Where random bytes come from: fills the buffer, or says what failed. Callable from any thread.
@@ -21,8 +22,10 @@ pub struct MachineWiring {
     pub serials: Vec<Arc<dyn CharBackend>>,
     /// One per hart; the number of an input is its bit in `mip`.
     pub cpu_irqs: Vec<Arc<dyn IrqSink>>,
-    /// Randomness for virtio-rng and `rng-seed`.
+    /// Randomness for `rng-seed`.
     pub entropy: Entropy,
+    /// What devices of `-device` get from the host.
+    pub host: Arc<dyn Host>,
 }
 
 /// What the options say.
@@ -48,15 +51,6 @@ pub struct VirtConfig {
     pub devices: Vec<DeviceOption>,
     /// `-rtc`.
     pub rtc: RtcConfig,
-}
-
-/// One `-device driver,name=value,...`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DeviceOption {
-    /// The first word.
-    pub driver: String,
-    /// The others.
-    pub properties: Vec<(String, String)>,
 }
 
 /// A hart, as the device tree describes it. `guest-riscv` fills this in from the CPU's extensions.

@@ -1,6 +1,7 @@
 //! Why a machine cannot be built, in sentences for the user.
 
 use hw::core::loader::LoadError;
+use hw::virtio::drivers::DeviceError;
 
 /// A configuration that makes no machine.
 #[derive(Debug, thiserror::Error)]
@@ -23,21 +24,6 @@ pub enum BoardError {
     DeviceTree(#[from] vm_fdt::Error),
     #[error("no random bytes can be had: {0}")]
     Entropy(std::io::Error),
-    #[error("-device {driver}: this device is not there yet; the machine virt has {known}")]
-    NoDriver { driver: String, known: String },
-    #[error("-device {driver}: the property {property} is not there yet")]
-    NoProperty { driver: String, property: String },
-    #[error("-device {driver}: {property}={value} is not {expected}")]
-    BadValue {
-        driver: String,
-        property: String,
-        value: String,
-        expected: &'static str,
-    },
-    #[error("-device {driver}: all {slots} virtio slots are taken")]
-    SlotsTaken { driver: String, slots: usize },
-    #[error("-device {driver}: {bus} has a device already")]
-    BusTaken { driver: String, bus: String },
-    #[error("-device {driver}: there is another device with the id {id}")]
-    DuplicateId { driver: String, id: String },
+    #[error(transparent)]
+    Device(#[from] DeviceError),
 }

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use hw::virtio::drivers::Host;
 use include::{
-    AccessSize, AddressSpace, BusError, Clock, ClockType, IrqSink, PhysAddr, RamPage,
-    RunStateControl, ShutdownCause, Timer, TimerCallback, TimerService,
+    AccessSize, AddressSpace, BlockBackend, BusError, Clock, ClockType, FileSystem, IrqSink,
+    PhysAddr, RamPage, RunStateControl, ShutdownCause, Timer, TimerCallback, TimerService,
 };
 use parking_lot::Mutex;
+use util::coroutine::AioContext;
 
 pub const RAM_BASE: u64 = 0x8000_0000;
 
@@ -115,4 +117,25 @@ pub fn entropy() -> hw_riscv::virt::Entropy {
         buf.fill(next.fetch_add(1, Ordering::Relaxed));
         Ok(())
     })
+}
+
+/// A host that has nothing but numbers.
+pub struct NoHost;
+
+impl Host for NoHost {
+    fn drive(&self, _id: &str) -> Result<Arc<dyn BlockBackend>, String> {
+        Err("there is no drive".into())
+    }
+    fn share(&self, _id: &str) -> Result<Arc<dyn FileSystem>, String> {
+        Err("there is no share".into())
+    }
+    fn random(&self, buf: &mut [u8]) -> std::io::Result<()> {
+        entropy()(buf)
+    }
+    fn context(&self) -> Arc<AioContext> {
+        panic!("nothing waits for this host")
+    }
+    fn timers(&self) -> Arc<dyn TimerService> {
+        Arc::new(NoTime)
+    }
 }

@@ -6,6 +6,7 @@ use include::Errno;
 use include::fsdev::{Attr, FileTime, SetAttr, SetTime};
 
 use super::fid::{Fid, Usage, Value, XattrWrite};
+use super::files::check_offset;
 use super::{Answer, Request, qid};
 use crate::ninep::protocol::*;
 
@@ -49,6 +50,7 @@ impl Request {
         let fid = self.session.fids.get(message.fid)?;
         let (node, file) = (fid.node(), fid.open_file());
         let changes = changes(&message)?;
+        check_offset(changes.size.unwrap_or(0))?;
         self.call(move |fs| fs.set_attr(node.id, file.as_ref().map(|file| file.id), &changes))?;
         Ok(Rsetattr {}.into())
     }

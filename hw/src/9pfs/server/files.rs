@@ -30,8 +30,7 @@ impl Request {
         let node = fid.begin_open()?;
         let flags = message.flags & !(FLAGS_IGNORED | OpenFlags::CREATE | OpenFlags::EXCLUSIVE);
         let opened = self.call(move |fs| {
-            let attr = fs.get_attr(node.id, None)?;
-            let handle = fs.open(node.id, OpenFlags(flags))?;
+            let (handle, attr) = fs.open(node.id, OpenFlags(flags))?;
             let file = OpenFile::new(fs, handle, attr.is_folder());
             Ok((node, file, attr))
         });
@@ -74,6 +73,7 @@ impl Request {
         if file.is_folder {
             return Err(Errno::EISDIR);
         }
+        check_offset(message.offset)?;
         let data = self.call(move |fs| {
             let mut data = Payload::with_room(room);
             let count = fs.read(file.id, message.offset, data.as_mut_slice())?;
@@ -92,6 +92,7 @@ impl Request {
         if file.is_folder {
             return Err(Errno::EISDIR);
         }
+        check_offset(message.offset)?;
         let count = self.call(move |fs| {
             let Twrite { offset, data, .. } = message;
             fs.write(file.id, offset, data.as_slice())
@@ -105,6 +106,7 @@ impl Request {
         if !file.is_folder {
             return Err(Errno::ENOTDIR);
         }
+        check_offset(message.offset)?;
         let room = self.data_room(message.count);
         let data = self.call(move |fs| {
             let mut data = Payload::with_capacity(room);
@@ -172,6 +174,11 @@ impl Request {
         }
         Ok(Rclunk {}.into())
     }
+}
+
+/// Linux's offsets are signed.
+pub(super) fn check_offset(offset: u64) -> Result<(), Errno> {
+    i64::try_from(offset).map(|_| ()).map_err(|_| Errno::EINVAL)
 }
 
 fn read_value(value: &[u8], offset: u64, room: usize) -> Message {

@@ -1,0 +1,333 @@
+//! `-device`: the drivers of the virtio bus, each a row, and the slots that they fill. What the
+//! host gives to them (disks, shares, random bytes) they ask of a [`Host`].
+
+use std::io;
+use std::sync::Arc;
+
+use include::{BlockBackend, FileSystem, TimerService};
+use parking_lot::Mutex;
+use util::coroutine::AioContext;
+
+use super::virtio_bus::{VirtioBus, VirtioDevice};
+use super::virtio_rng::{RngConfig, VirtioRng};
+use crate::block::virtio_blk::{BlkConfig, RANGE_SECTORS_MAX, VirtioBlk};
+use crate::ninep::virtio::Virtio9p;
+
+/// One `-device driver,name=value,...`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeviceOption {
+    /// The first word.
+    pub driver: String,
+    /// The others.
+    pub properties: Vec<(String, String)>,
+}
+
+/// What the host has for devices, by the ids of its options. Each can be taken once.
+pub trait Host: Send + Sync {
+    /// `drive=`: a `-drive` or a `-blockdev`.
+    fn drive(&self, id: &str) -> Result<Arc<dyn BlockBackend>, String>;
+    /// `fsdev=`.
+    fn share(&self, id: &str) -> Result<Arc<dyn FileSystem>, String>;
+    /// Fills the buffer with random bytes, or says what failed.
+    fn random(&self, buf: &mut [u8]) -> io::Result<()>;
+    /// Where requests that wait for the host run.
+    fn context(&self) -> Arc<AioContext>;
+    fn timers(&self) -> Arc<dyn TimerService>;
+}
+
+/// What is wrong with a `-device`.
+#[derive(Debug, thiserror::Error)]
+pub enum DeviceError {
+    #[error("-device {driver}: this device is not there yet; there are {known}")]
+    NoDriver { driver: String, known: String },
+    #[error("-device {driver}: the property {property} is not there yet")]
+    NoProperty { driver: String, property: String },
+    #[error("-device {driver}: the property {property} is missing")]
+    Missing {
+        driver: String,
+        property: &'static str,
+    },
+    #[error("-device {driver}: {property}={value} is not {expected}")]
+    BadValue {
+        driver: String,
+        property: String,
+        value: String,
+        expected: &'static str,
+    },
+    #[error("-device {driver}: {reason}")]
+    Refused { driver: String, reason: String },
+    #[error("-device {driver}: all {slots} virtio slots are taken")]
+    SlotsTaken { driver: String, slots: usize },
+    #[error("-device {driver}: {bus} has a device already")]
+    BusTaken { driver: String, bus: String },
+    #[error("-device {driver}: there is another device with the id {id}")]
+    DuplicateId { driver: String, id: String },
+}
+
+type Made = Result<Box<dyn VirtioDevice>, DeviceError>;
+
+/// What makes a device out of its properties; it takes those that it knows.
+type Create = fn(&mut Properties<'_>, &Arc<dyn Host>) -> Made;
+
+/// The drivers that `-device` knows.
+const DRIVERS: &[(&str, Create)] = &[
+    ("virtio-9p-device", create_9p),
+    ("virtio-blk-device", create_blk),
+    ("virtio-rng-device", create_rng),
+];
+
+/// The drivers by name, for `-device help`.
+pub fn drivers() -> impl Iterator<Item = &'static str> {
+    DRIVERS.iter().map(|(name, _)| *name)
+}
+
+/// Makes all devices and plugs them in, as QEMU does: into the bus that `bus=` names, else into
+/// the free slot with the highest address.
+pub fn plug_all(
+    options: &[DeviceOption],
+    slots: &[Arc<Mutex<VirtioBus>>],
+    host: &Arc<dyn Host>,
+) -> Result<(), DeviceError> {
+    let mut free: Vec<bool> = vec![true; slots.len()];
+    let mut ids: Vec<String> = Vec::new();
+    for option in options {
+        let known = DRIVERS.iter().find(|(name, _)| *name == option.driver);
+        let (_, create) = known.ok_or_else(|| no_driver(&option.driver))?;
+        let mut properties = Properties::new(option);
+        properties.id(&mut ids)?;
+        let slot = properties.slot(&free)?;
+        let device = create(&mut properties, host)?;
+        properties.finish()?;
+        free[slot] = false;
+        let plugged = VirtioBus::plug(&slots[slot], device);
+        assert!(plugged.is_ok(), "a free slot had a device");
+    }
+    Ok(())
+}
+
+fn no_driver(driver: &str) -> DeviceError {
+    let known: Vec<&str> = drivers().collect();
+    DeviceError::NoDriver {
+        driver: driver.into(),
+        known: known.join(", "),
+    }
+}
+
+fn create_rng(properties: &mut Properties<'_>, host: &Arc<dyn Host>) -> Made {
+    const MAX_BYTES: &str = "a number from 1 to 9223372036854775807";
+    const PERIOD: &str = "a number of milliseconds from 1 to 4294967295";
+    // The caller knows which source it is.
+    properties.take("rng");
+    let config = RngConfig {
+        max_bytes: properties
+            .number("max-bytes", 1..=i64::MAX as u64, MAX_BYTES)?
+            .unwrap_or(i64::MAX as u64),
+        period_ms: properties
+            .number("period", 1..=u32::MAX.into(), PERIOD)?
+            .map_or(0x1_0000, |period| period as u32),
+    };
+    let (timers, host) = (host.timers(), host.clone());
+    Ok(VirtioRng::new(
+        config,
+        Box::new(move |buf| host.random(buf)),
+        timers,
+    ))
+}
+
+fn create_9p(properties: &mut Properties<'_>, host: &Arc<dyn Host>) -> Made {
+    let tag = properties.required("mount_tag")?;
+    let share = host.share(properties.required("fsdev")?);
+    let share = share.map_err(|reason| properties.refused(reason))?;
+    let device = Virtio9p::new(tag, share, host.context());
+    match device {
+        Ok(device) => Ok(device),
+        Err(reason) => Err(properties.refused(reason)),
+    }
+}
+
+fn create_blk(properties: &mut Properties<'_>, host: &Arc<dyn Host>) -> Made {
+    const SECTORS: &str = "a number of sectors from 1 to 4194303";
+    const BLOCK: &str = "a power of two from 512 to 32768";
+    const IO_SIZE: &str = "a multiple of the block size below 32 MiB";
+    let default = BlkConfig::default();
+    let backend = host.drive(properties.required("drive")?);
+    let backend = backend.map_err(|reason| properties.refused(reason))?;
+    let sectors = 1..=u64::from(RANGE_SECTORS_MAX);
+    let logical = properties.power("logical_block_size", 512..=32768, BLOCK)?;
+    let logical = logical.unwrap_or(512);
+    let physical = properties.power("physical_block_size", logical..=32768, BLOCK)?;
+    let mut io_size = |name| properties.number(name, 0..=(32 << 20) - 1, IO_SIZE);
+    let (min_io_size, opt_io_size) = (io_size("min_io_size")?, io_size("opt_io_size")?);
+    let config = BlkConfig {
+        serial: properties.take("serial").unwrap_or_default().into(),
+        queues: properties
+            .number("num-queues", 1..=1024, "a number from 1 to 1024")?
+            .map_or(default.queues, |queues| queues as u16),
+        queue_size: properties
+            .power("queue-size", 4..=1024, "a power of two from 4 to 1024")?
+            .map_or(default.queue_size, |size| size as u16),
+        config_wce: properties.switch("config-wce")?.unwrap_or(true),
+        discard: properties.switch("discard")?.unwrap_or(true),
+        write_zeroes: properties.switch("write-zeroes")?.unwrap_or(true),
+        max_discard_sectors: properties
+            .number("max-discard-sectors", sectors.clone(), SECTORS)?
+            .map_or(default.max_discard_sectors, |sectors| sectors as u32),
+        max_write_zeroes_sectors: properties
+            .number("max-write-zeroes-sectors", sectors, SECTORS)?
+            .map_or(default.max_write_zeroes_sectors, |sectors| sectors as u32),
+        logical_block_size: logical as u32,
+        physical_block_size: physical.unwrap_or(logical) as u32,
+        min_io_size: min_io_size.unwrap_or(0) as u32,
+        opt_io_size: opt_io_size.unwrap_or(0) as u32,
+    };
+    if let Some(on) = properties.switch("write-cache")? {
+        backend.set_writeback(on);
+    }
+    Ok(VirtioBlk::new(config, backend))
+}
+
+/// The properties of a `-device` that nobody took yet.
+struct Properties<'a> {
+    driver: &'a str,
+    left: Vec<(&'a str, &'a str)>,
+}
+
+impl<'a> Properties<'a> {
+    fn new(option: &'a DeviceOption) -> Self {
+        let pairs = option.properties.iter();
+        let left = pairs
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        Self {
+            driver: &option.driver,
+            left,
+        }
+    }
+
+    /// The last value of `name`.
+    fn take(&mut self, name: &str) -> Option<&'a str> {
+        let value = self.left.iter().rev().find(|(found, _)| *found == name)?.1;
+        self.left.retain(|(found, _)| *found != name);
+        Some(value)
+    }
+
+    fn required(&mut self, property: &'static str) -> Result<&'a str, DeviceError> {
+        let value = self.take(property);
+        value.ok_or_else(|| DeviceError::Missing {
+            driver: self.driver.into(),
+            property,
+        })
+    }
+
+    fn refused(&self, reason: String) -> DeviceError {
+        DeviceError::Refused {
+            driver: self.driver.into(),
+            reason,
+        }
+    }
+
+    fn bad_value(&self, property: &str, value: &str, expected: &'static str) -> DeviceError {
+        let (driver, property) = (self.driver.into(), property.into());
+        DeviceError::BadValue {
+            driver,
+            property,
+            value: value.into(),
+            expected,
+        }
+    }
+
+    /// A number, decimal or with 0x.
+    fn number(
+        &mut self,
+        name: &str,
+        range: std::ops::RangeInclusive<u64>,
+        expected: &'static str,
+    ) -> Result<Option<u64>, DeviceError> {
+        self.number_that(name, expected, |number| range.contains(&number))
+    }
+
+    /// A power of two.
+    fn power(
+        &mut self,
+        name: &str,
+        range: std::ops::RangeInclusive<u64>,
+        expected: &'static str,
+    ) -> Result<Option<u64>, DeviceError> {
+        self.number_that(name, expected, |number| {
+            range.contains(&number) && number.is_power_of_two()
+        })
+    }
+
+    fn number_that(
+        &mut self,
+        name: &str,
+        expected: &'static str,
+        fits: impl Fn(u64) -> bool,
+    ) -> Result<Option<u64>, DeviceError> {
+        let Some(text) = self.take(name) else {
+            return Ok(None);
+        };
+        match util::cutils::parse_u64(text).filter(|number| fits(*number)) {
+            Some(number) => Ok(Some(number)),
+            None => Err(self.bad_value(name, text, expected)),
+        }
+    }
+
+    fn switch(&mut self, name: &str) -> Result<Option<bool>, DeviceError> {
+        let Some(text) = self.take(name) else {
+            return Ok(None);
+        };
+        let parsed = util::keyval::parse_switch(name, text);
+        parsed
+            .map(Some)
+            .map_err(|_| self.bad_value(name, text, "on or off"))
+    }
+
+    /// Notes `id=`, which no two devices may share.
+    fn id(&mut self, ids: &mut Vec<String>) -> Result<(), DeviceError> {
+        let Some(id) = self.take("id") else {
+            return Ok(());
+        };
+        if ids.iter().any(|other| other == id) {
+            return Err(DeviceError::DuplicateId {
+                driver: self.driver.into(),
+                id: id.into(),
+            });
+        }
+        ids.push(id.into());
+        Ok(())
+    }
+
+    /// The slot for the device: `bus=virtio-mmio-bus.N`, or a free one.
+    fn slot(&mut self, free: &[bool]) -> Result<usize, DeviceError> {
+        let Some(bus) = self.take("bus") else {
+            let taken = DeviceError::SlotsTaken {
+                driver: self.driver.into(),
+                slots: free.len(),
+            };
+            return free.iter().rposition(|free| *free).ok_or(taken);
+        };
+        let number = bus
+            .strip_prefix("virtio-mmio-bus.")
+            .and_then(|n| n.parse::<usize>().ok());
+        match number.and_then(|slot| Some((slot, *free.get(slot)?))) {
+            Some((slot, true)) => Ok(slot),
+            Some(_) => Err(DeviceError::BusTaken {
+                driver: self.driver.into(),
+                bus: bus.into(),
+            }),
+            None => Err(self.bad_value("bus", bus, "virtio-mmio-bus.0 to virtio-mmio-bus.7")),
+        }
+    }
+
+    /// Refuses what nobody took.
+    fn finish(self) -> Result<(), DeviceError> {
+        match self.left.first() {
+            None => Ok(()),
+            Some((property, _)) => {
+                let (driver, property) = (self.driver.into(), (*property).into());
+                Err(DeviceError::NoProperty { driver, property })
+            }
+        }
+    }
+}
