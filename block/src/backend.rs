@@ -53,11 +53,10 @@ impl Backend {
         drop(in_flight);
         let shared = self.shared.clone();
         // With `cache=unsafe`, too: an image must be whole when nobody uses it.
-        self.context
-            .block_on(move || match shared.read_only {
-                true => Ok(()),
-                false => shared.node.flush(),
-            })
+        self.context.block_on(move || match shared.read_only {
+            true => Ok(()),
+            false => shared.node.flush(),
+        })
     }
 }
 

@@ -29,12 +29,7 @@ pub fn open_format(
 }
 
 /// Opens it in the format that it shows, or as raw.
-pub fn open_probed(
-    name: &str,
-    child: Child,
-    read_only: bool,
-    depth: u32,
-) -> Result<Child, String> {
+pub fn open_probed(name: &str, child: Child, read_only: bool, depth: u32) -> Result<Child, String> {
     let mut start = vec![0; child.len().min(probe::BYTES as u64) as usize];
     let read = child.read(0, &mut start);
     read.map_err(|error| format!("cannot read '{name}': {error}"))?;

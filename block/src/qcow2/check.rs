@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use include::Errno;
 
-use super::geometry::{COPIED, COMPRESSED, Mapping, OFFSET, REFTABLE_OFFSET, ZERO};
+use super::geometry::{COMPRESSED, COPIED, Mapping, OFFSET, REFTABLE_OFFSET, ZERO};
 use super::header::{be32, be64};
 use super::meta::Meta;
 use super::storage::Storage;
@@ -72,7 +72,9 @@ impl<S: Storage> Qcow2<S> {
         walk.all().map_err(failed)?;
         if walk.report.corruptions > 0 {
             let sentences = walk.report.sentences.join("; ");
-            return Err(format!("it was not closed and cannot be repaired: {sentences}"));
+            return Err(format!(
+                "it was not closed and cannot be repaired: {sentences}"
+            ));
         }
         walk.set_counts().map_err(failed)?;
         meta.write_back().map_err(failed)?;

@@ -117,7 +117,9 @@ pub fn get_count(page: &[u8], order: u32, index: usize) -> u64 {
     }
     let width = 1 << (order - 3);
     let field = &page[index * width..(index + 1) * width];
-    field.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+    field
+        .iter()
+        .fold(0, |sum, byte| sum << 8 | u64::from(*byte))
 }
 
 /// Sets it; false if the value is too large.

@@ -60,12 +60,16 @@ pub struct Header {
 }
 
 pub fn be32(bytes: &[u8], at: usize) -> u32 {
-    let field = bytes.get(at..at + 4).and_then(|field| field.try_into().ok());
+    let field = bytes
+        .get(at..at + 4)
+        .and_then(|field| field.try_into().ok());
     field.map_or(0, u32::from_be_bytes)
 }
 
 pub fn be64(bytes: &[u8], at: usize) -> u64 {
-    let field = bytes.get(at..at + 8).and_then(|field| field.try_into().ok());
+    let field = bytes
+        .get(at..at + 8)
+        .and_then(|field| field.try_into().ok());
     field.map_or(0, u64::from_be_bytes)
 }
 
@@ -134,7 +138,9 @@ impl Header {
         }
         if self.refcount_order > 6 {
             let order = self.refcount_order;
-            return Err(format!("its reference counts of 2^{order} bits are too wide"));
+            return Err(format!(
+                "its reference counts of 2^{order} bits are too wide"
+            ));
         }
         let kind = match self.length > LENGTH_V3 {
             true => cluster[LENGTH_V3],
@@ -209,7 +215,10 @@ impl Header {
             .and_then(|from| cluster.get(from..from.checked_add(length as usize)?));
         let name = name.ok_or("the name of its backing file is not in its first cluster")?;
         let name = std::str::from_utf8(name);
-        self.backing = Some(name.map_err(|_| "its backing file's name is no text")?.into());
+        self.backing = Some(
+            name.map_err(|_| "its backing file's name is no text")?
+                .into(),
+        );
         Ok(())
     }
 
@@ -226,7 +235,9 @@ impl Header {
         let needed = self.size.div_ceil(cluster).div_ceil(cluster / 8);
         if l1_bytes > L1_BYTES_MAX || u64::from(self.l1_size) < needed {
             let size = self.l1_size;
-            return Err(format!("its L1 table of {size} entries does not fit its size"));
+            return Err(format!(
+                "its L1 table of {size} entries does not fit its size"
+            ));
         }
         if !placed(self.l1_offset, l1_bytes) || (l1_bytes > 0 && self.l1_offset == 0) {
             return Err("its L1 table is at an offset that cannot be".into());

@@ -17,9 +17,7 @@ struct Entry {
 
 impl Entry {
     fn excludes(&self, other: &Range<u64>, alone: bool) -> bool {
-        (self.alone || alone)
-            && self.clusters.start < other.end
-            && other.start < self.clusters.end
+        (self.alone || alone) && self.clusters.start < other.end && other.start < self.clusters.end
     }
 }
 

@@ -193,9 +193,7 @@ impl<S: Storage> Meta<S> {
     pub fn is_placeable(&self, offset: u64) -> bool {
         let cluster = offset >> self.geometry.cluster_bits;
         let apart = |&(first, count): &(u64, u64)| cluster.wrapping_sub(first) >= count;
-        self.geometry.is_aligned(offset)
-            && offset < HOST_END
-            && self.reserved.iter().all(apart)
+        self.geometry.is_aligned(offset) && offset < HOST_END && self.reserved.iter().all(apart)
     }
 
     /// Makes room in the caches; called where nothing is held of them.
@@ -217,11 +215,6 @@ impl<S: Storage> Meta<S> {
     pub fn shrink(&mut self) {
         self.l2.shrink();
         self.refblocks.shrink();
-    }
-
-    pub fn is_dirty(&self) -> bool {
-        let counts = self.refblocks.is_dirty() || self.reftable.is_dirty();
-        counts || self.l2.is_dirty() || self.l1.is_dirty() || !self.pending.is_empty()
     }
 
     /// Writes all metadata in its order. It is stable after another sync.

@@ -29,8 +29,8 @@ use util::coroutine::CoMutex;
 use util::thread_pool;
 
 pub use check::Report;
-pub use create::{CreateOptions, create};
 use compressed::{Recent, unpack};
+pub use create::{CreateOptions, create};
 use geometry::{Geometry, Mapping};
 use header::Header;
 use inflight::InFlight;

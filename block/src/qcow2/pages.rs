@@ -52,7 +52,8 @@ impl Pages {
         let middle = ages.len() / 2;
         let (_, oldest, _) = ages.select_nth_unstable(middle);
         let oldest = *oldest;
-        self.pages.retain(|_, page| page.dirty || page.used > oldest);
+        self.pages
+            .retain(|_, page| page.dirty || page.used > oldest);
     }
 
     /// The page at `offset`, which is a multiple of a page.

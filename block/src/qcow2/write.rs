@@ -5,12 +5,12 @@ use std::sync::atomic::Ordering;
 use include::Errno;
 use util::coroutine::CoMutexGuard;
 
+use super::Qcow2;
 use super::geometry::{COPIED, Mapping};
 use super::header;
 use super::meta::{Meta, Table};
 use super::storage::Storage;
 use super::tables::Run;
-use super::Qcow2;
 
 /// Clusters of the file that guest clusters will have.
 struct Place {
@@ -178,7 +178,8 @@ impl<S: Storage> Qcow2<S> {
             let mut meta = self.meta.lock();
             meta.check_sound()?;
             meta.grow_l1(bytes)?;
-            self.storage.write_at(header::AT_SIZE, &bytes.to_be_bytes())?;
+            self.storage
+                .write_at(header::AT_SIZE, &bytes.to_be_bytes())?;
             self.storage.sync()?;
         }
         self.len.store(bytes, Ordering::Relaxed);
@@ -246,7 +247,10 @@ impl<S: Storage> Meta<S> {
     /// Makes the L1 table long enough for a disk of so many bytes.
     fn grow_l1(&mut self, disk: u64) -> Result<(), Errno> {
         let bits = self.geometry.cluster_bits;
-        let count = self.geometry.clusters(disk).div_ceil(self.geometry.entries());
+        let count = self
+            .geometry
+            .clusters(disk)
+            .div_ceil(self.geometry.entries());
         let old = self.l1.entries.len() as u64;
         if count <= old {
             return Ok(());

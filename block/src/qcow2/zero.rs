@@ -2,10 +2,10 @@
 
 use include::Errno;
 
+use super::Qcow2;
 use super::geometry::{COPIED, Mapping, ZERO};
 use super::meta::Meta;
 use super::storage::Storage;
-use super::Qcow2;
 
 /// What whole clusters shall be afterwards.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -66,7 +66,9 @@ impl<S: Storage> Qcow2<S> {
     }
 
     fn covered_by_backing(&self, offset: u64) -> bool {
-        self.backing.as_ref().is_some_and(|below| below.len() > offset)
+        self.backing
+            .as_ref()
+            .is_some_and(|below| below.len() > offset)
     }
 
     /// Writes zeros as data, a cluster at most at a time, where there are none.
@@ -91,7 +93,9 @@ impl<S: Storage> Qcow2<S> {
         meta.shrink();
         Ok(match meta.map(offset, 1)?.mapping {
             Mapping::Zero { .. } => true,
-            Mapping::Unallocated => !self.covered_by_backing(offset & !(self.geometry.cluster() - 1)),
+            Mapping::Unallocated => {
+                !self.covered_by_backing(offset & !(self.geometry.cluster() - 1))
+            }
             _ => false,
         })
     }
