@@ -1,8 +1,9 @@
 //! Shared file systems: the server side (`hw/9pfs`) asks, drivers (`fsdev/`) answer.
 //!
-//! All calls may block and come from workers of the thread pool, many at a time. Names are bytes of
-//! one path component: drivers refuse (EINVAL) an empty one, `.`, `..`, and one with a slash or NUL.
-//! No call follows a symbolic link: links are for the guest to follow.
+//! All calls may block and come from workers of the thread pool, many at a time; only
+//! [`FileSystem::forget`] is quick and may come from anywhere. Names are bytes of one path
+//! component: drivers refuse an empty one, `.`, `..`, and one with a slash or NUL. No call follows
+//! a symbolic link: links are for the guest to follow.
 
 use crate::Errno;
 

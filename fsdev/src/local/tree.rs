@@ -38,6 +38,9 @@ pub struct State {
     clock: u64,
 }
 
+/// Folders that are not open, from the lowest up, with their names.
+type Missing = Vec<(NodeId, Vec<u8>)>;
+
 pub struct Tree {
     root: Arc<HostDir>,
     state: Mutex<State>,
@@ -133,10 +136,7 @@ impl Tree {
     }
 
     /// The nearest folder that is open, the node itself or one above, and what lies between.
-    fn nearest_open(
-        &self,
-        mut node: NodeId,
-    ) -> Result<(Arc<HostDir>, Vec<(NodeId, Vec<u8>)>), Errno> {
+    fn nearest_open(&self, mut node: NodeId) -> Result<(Arc<HostDir>, Missing), Errno> {
         let mut missing = Vec::new();
         let mut state = self.state.lock();
         loop {

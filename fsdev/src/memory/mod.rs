@@ -46,12 +46,6 @@ impl Memory {
         let tree = self.tree();
         (tree.nodes.len() - 1, tree.handles.len())
     }
-
-    /// Bytes taken.
-    pub fn used(&self) -> u64 {
-        let stat = self.tree().stat_fs();
-        (stat.blocks - stat.blocks_free) * PAGE_BYTES as u64
-    }
 }
 
 fn entry(tree: &Tree, node: NodeId) -> Result<Entry, Errno> {
