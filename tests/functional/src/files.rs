@@ -12,6 +12,7 @@ pub const TESTS: &[Test] = &[
     ("disk_raw", disk_raw),
     ("disk_snapshot", disk_snapshot),
     ("disk_blockdev", disk_blockdev),
+    ("disk_qcow2", disk_qcow2),
     ("disk_ext4", disk_ext4),
     ("share_memory", share_memory),
     ("share_passthrough", share_passthrough),
@@ -99,7 +100,6 @@ fn check_pattern(path: &Path) -> Outcome<()> {
 fn disk_raw(setup: &Setup) -> Outcome<()> {
     let scratch = Scratch::new("disk-raw");
     let disk = scratch.disk();
-    fs::write(scratch.0.join("start"), b"").expect("the folder can be written");
     let mut session = boot_with(setup, &drive(&disk, ""), "virtio_blk")?;
     says(setup, &mut session, "cat /sys/block/vda/size", "131072")?;
     says(setup, &mut session, WRITE_PATTERN, "2")?;
@@ -166,6 +166,46 @@ fn disk_blockdev(setup: &Setup) -> Outcome<()> {
     says(setup, &mut session, &write, "2")?;
     power_off(setup, session)?;
     check_pattern(&disk)
+}
+
+/// An image with a backing image: both are right afterwards, as Debian's qemu-img sees them.
+fn disk_qcow2(setup: &Setup) -> Outcome<()> {
+    let scratch = Scratch::new("disk-qcow2");
+    let base = scratch.disk();
+    let image = scratch.0.join("top.qcow2");
+    let qemu_img = |args: &[&str]| {
+        let output = Command::new("qemu-img")
+            .args(args)
+            .current_dir(&scratch.0)
+            .output();
+        let output = output.map_err(|error| Failure::Check(format!("qemu-img: {error}")))?;
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        check(output.status.success(), || {
+            format!("qemu-img {args:?}: {said}")
+        })
+    };
+    qemu_img(&[
+        "create",
+        "-f",
+        "qcow2",
+        "-b",
+        "disk.raw",
+        "-F",
+        "raw",
+        "top.qcow2",
+    ])?;
+    let options = ["-drive".to_string(), format!("file={}", image.display())];
+    let mut session = boot_with(setup, &options, "virtio_blk")?;
+    says(setup, &mut session, WRITE_PATTERN, "2")?;
+    power_off(setup, session)?;
+    let untouched = fs::read(&base)
+        .expect("it is there")
+        .iter()
+        .all(|b| *b == 0);
+    check(untouched, || "the backing image was written".into())?;
+    qemu_img(&["check", "top.qcow2"])?;
+    qemu_img(&["convert", "-O", "raw", "top.qcow2", "flat.raw"])?;
+    check_pattern(&scratch.0.join("flat.raw"))
 }
 
 /// A file system of the guest's own.
