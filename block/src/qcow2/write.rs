@@ -185,7 +185,7 @@ impl<S: Storage> Qcow2<S> {
         self.len.store(bytes, Ordering::Relaxed);
         drop(claim);
         // What the backing file has there was not the guest's before.
-        let covered = self.backing.as_ref().map_or(0, Storage::len).min(bytes);
+        let covered = self.backing.as_ref().map_or(0, Storage::size).min(bytes);
         match covered > old {
             true => self.write_zeroes(old, covered - old, true),
             false => Ok(()),

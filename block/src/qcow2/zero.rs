@@ -68,7 +68,7 @@ impl<S: Storage> Qcow2<S> {
     fn covered_by_backing(&self, offset: u64) -> bool {
         self.backing
             .as_ref()
-            .is_some_and(|below| below.len() > offset)
+            .is_some_and(|below| below.size() > offset)
     }
 
     /// Writes zeros as data, a cluster at most at a time, where there are none.

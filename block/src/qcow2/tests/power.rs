@@ -80,7 +80,7 @@ fn act(bytes: &mut Vec<u8>, op: &Op, mut keeps: impl FnMut(u64) -> bool) -> Resu
 }
 
 impl Storage for Logged {
-    fn len(&self) -> u64 {
+    fn size(&self) -> u64 {
         self.0.lock().bytes.len() as u64
     }
 
@@ -96,7 +96,7 @@ impl Storage for Logged {
     }
 
     fn punch_hole(&self, offset: u64, bytes: u64) -> Result<(), Errno> {
-        let bytes = bytes.min(Storage::len(self).saturating_sub(offset));
+        let bytes = bytes.min(Storage::size(self).saturating_sub(offset));
         self.wait();
         self.apply(Op::Punch(offset, bytes))
     }
