@@ -212,3 +212,125 @@ fn names<T>(table: &[(&str, T)]) -> String {
     let names: Vec<&str> = table.iter().map(|row| row.0).collect();
     names.join(", ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_qemus() {
+        let fsdev = parse_fsdev("local,id=f,path=/a,,b,security_model=mapped").unwrap();
+        let wanted = LocalOptions {
+            path: "/a,b".into(),
+            security: Security::MappedXattr,
+            sync_writes: false,
+            file_mode: 0o600,
+            folder_mode: 0o700,
+            devices: MultiDevices::Warn,
+        };
+        let driver = Driver::Local(wanted.clone());
+        assert_eq!(
+            fsdev,
+            FsdevOptions {
+                id: "f".into(),
+                readonly: false,
+                driver
+            }
+        );
+        let text = "local,path=/a,mount_tag=t,security_model=mapped-file,readonly=on,fmode=0644,\
+                    dmode=755,writeout=immediate,multidevs=remap";
+        let virtfs = parse_virtfs(text).unwrap();
+        let driver = Driver::Local(LocalOptions {
+            path: "/a".into(),
+            security: Security::MappedFile,
+            sync_writes: true,
+            file_mode: 0o644,
+            folder_mode: 0o755,
+            devices: MultiDevices::Remap,
+        });
+        let fsdev = FsdevOptions {
+            id: "t".into(),
+            readonly: true,
+            driver,
+        };
+        assert_eq!(
+            virtfs,
+            VirtfsOptions {
+                fsdev,
+                mount_tag: "t".into()
+            }
+        );
+        let memory = parse_fsdev("memory,id=m,size=1M").unwrap();
+        assert_eq!(
+            memory.driver,
+            Driver::Memory(MemoryOptions { size: 1 << 20 })
+        );
+        assert_eq!(
+            parse_virtfs("synth,mount_tag=t,id=x").unwrap().fsdev.id,
+            "x"
+        );
+    }
+
+    #[test]
+    fn mistakes_are_sentences() {
+        for (text, error) in [
+            ("local,path=/a", "-fsdev: 'id' is missing"),
+            ("id=f", "-fsdev f: the driver is missing"),
+            (
+                "local,id=f,security_model=none",
+                "-fsdev f: 'path' is missing, the folder to share",
+            ),
+            (
+                "local,id=f,path=/a",
+                "-fsdev f: 'security_model' is missing: passthrough, none, mapped-xattr, \
+                 mapped-file, mapped",
+            ),
+            (
+                "local,id=f,path=/a,security_model=x",
+                "-fsdev f: 'security_model' is passthrough, none, mapped-xattr, mapped-file, \
+                 mapped, not 'x'",
+            ),
+            (
+                "local,id=f,path=/a,security_model=none,fmode=0644",
+                "-fsdev f: 'fmode' needs security_model=mapped-xattr or mapped-file",
+            ),
+            (
+                "local,id=f,path=/a,security_model=mapped,dmode=0999",
+                "-fsdev f: 'dmode=0999' is no octal mode up to 777",
+            ),
+            (
+                "local,id=f,path=/a,security_model=none,writeout=later",
+                "-fsdev f: 'writeout' can only be 'immediate', not 'later'",
+            ),
+            (
+                "local,id=f,path=/a,security_model=none,multidevs=x",
+                "-fsdev f: 'multidevs' is warn, remap, forbid, not 'x'",
+            ),
+            (
+                "local,id=f,path=/a,security_model=none,size=1",
+                "-fsdev f: there is no parameter 'size'",
+            ),
+            (
+                "local,id=f,path=/a,security_model=none,throttling.bps-total=1",
+                "-fsdev f: 'throttling.bps-total' is not offered: shares are not throttled",
+            ),
+            (
+                "proxy,id=f,socket=x",
+                "-fsdev f: QEMU has removed the driver 'proxy'; use 'local'",
+            ),
+            (
+                "nfs,id=f",
+                "-fsdev f: there is no driver 'nfs', but local, memory and synth",
+            ),
+            ("memory,id=f,size=x", "-fsdev f: 'size=x' is no size"),
+            (
+                "memory,id=f,readonly=x",
+                "-fsdev f: 'readonly' is 'on' or 'off', not 'x'",
+            ),
+        ] {
+            assert_eq!(parse_fsdev(text), Err(error.into()), "{text}");
+        }
+        let missing = Err("-virtfs: 'mount_tag' is missing".into());
+        assert_eq!(parse_virtfs("local,path=/a,security_model=none"), missing);
+    }
+}

@@ -221,3 +221,6 @@ impl Dirent<'_> {
         true
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -58,7 +58,8 @@ impl HostDir {
         self.0.mkdir(component(name)?, mode & 0o7777)
     }
 
-    /// Makes a file of the kind that `mode` says. Node can make regular files only: EOPNOTSUPP.
+    /// Makes a file of the kind that `mode` says. Under Node regular files and FIFOs only, for
+    /// others EOPNOTSUPP.
     pub fn mknod(&self, name: &[u8], mode: u32, rdev: u64) -> Result<(), Errno> {
         self.0.mknod(component(name)?, mode, rdev)
     }

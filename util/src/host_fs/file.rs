@@ -104,6 +104,7 @@ impl HostFile {
 
     /// Takes, changes or gives up the lock of a disk image: EAGAIN when another process has one
     /// that forbids it, and then ours is as before. Ends with this file, however the process ends.
+    /// Under Node it needs perl (see perl.rs), and elsewhere than on Linux it does nothing.
     pub fn lock(&self, lock: Lock) -> Result<(), Errno> {
         let mut held = self.lock.lock();
         self.file.lock(*held, lock)?;

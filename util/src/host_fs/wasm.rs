@@ -11,12 +11,12 @@
 //! use every component of it is looked at and must be a real folder. Who swaps one for a symbolic
 //! link between look and use gets past that, and a folder that is renamed is lost to its handles.
 //!
-//! Node lacks: extended attributes, `mknod`, `fallocate`, `SEEK_DATA` (all EOPNOTSUPP); inode
-//! numbers of a folder's entries; times to the nanosecond (they are doubles of seconds); locks.
-//! Those are taken by perl where there is one: they belong to the open file, not to the process, so
-//! a child that inherits the file can take them for us. Without perl an image is not locked.
+//! Node lacks: extended attributes, `fallocate`, `SEEK_DATA`, devices made by `mknod` (all
+//! EOPNOTSUPP); inode numbers of a folder's entries; times to the nanosecond (they are doubles of
+//! seconds); locks and FIFOs, for which `perl.rs` gets help.
 
 mod node;
+mod perl;
 
 use include::Errno;
 use parking_lot::Mutex;
@@ -28,26 +28,6 @@ use node::{Host, Op, call, path_call};
 const IO_SIZE_MAX: usize = 1 << 30;
 
 const PATH_MAX: usize = 4096;
-
-/// Which lock bytes to take (those of the first argument), which nobody else may have (second), and
-/// which to give up when that went well (third) or not (fourth). Says 11 (EAGAIN) if somebody has.
-const LOCK_SCRIPT: &str = r#"
-    use strict;
-    use constant { GET => 36, SET => 37, READ => 0, WRITE => 1, NONE => 2 };
-    open(my $image, '<&=', 3) or exit 1;
-    sub lock_byte {
-        my ($command, $kind, $byte) = @_;
-        my $flock = pack('s s x4 q q l x4', $kind, 0, $byte, 1, 0);
-        fcntl($image, $command, $flock) or return NONE + 1;
-        return unpack('s', $flock);
-    }
-    my ($take, $refuse, $done, $failed) = map { [split /,/] } @ARGV;
-    my $status = 0;
-    for (@$take) { $status = 11 if lock_byte(SET, READ, $_) > NONE; }
-    for (@$refuse) { $status = 11 if lock_byte(GET, WRITE, $_) != NONE; }
-    lock_byte(SET, NONE, $_) for @{$status ? $failed : $done};
-    exit $status;
-"#;
 
 /// Seconds as Node has them.
 fn seconds(time: SetTime) -> f64 {
@@ -202,32 +182,7 @@ impl File {
         if lock == earlier || node::host()? != Host::Linux {
             return Ok(());
         }
-        let text = |bytes: Vec<u64>| {
-            bytes
-                .iter()
-                .map(u64::to_string)
-                .collect::<Vec<_>>()
-                .join(",")
-        };
-        let only = |a: Lock, b: Lock| a.held().filter(move |byte| b.held().all(|it| it != *byte));
-        let strings = [
-            "perl".into(),
-            "-e".into(),
-            LOCK_SCRIPT.into(),
-            text(lock.held().collect()),
-            text(lock.refused().collect()),
-            text(only(earlier, lock).collect()),
-            text(only(lock, earlier).collect()),
-        ];
-        let status = path_call(
-            Op::Run,
-            strings.join("\0").as_bytes(),
-            [self.0.into(), 0.0, 0.0],
-        )?;
-        match u16::try_from(status) {
-            Ok(status) if status == Errno::EAGAIN.0 => Err(Errno::EAGAIN),
-            _ => Ok(()),
-        }
+        perl::lock(self.0, earlier, lock)
     }
 
     pub fn chmod(&self, mode: u32) -> Result<(), Errno> {
@@ -346,11 +301,12 @@ impl Dir {
     }
 
     pub fn mknod(&self, name: &[u8], mode: u32, _: u64) -> Result<(), Errno> {
-        match mode & mode::S_IFMT {
-            0 | mode::S_IFREG => {
+        match (mode & mode::S_IFMT, self) {
+            (0 | mode::S_IFREG, _) => {
                 let flags = OpenFlags::CREATE | OpenFlags::EXCLUSIVE | OpenFlags::WRITE;
                 self.open_file(name, flags, mode & 0o7777).map(|_| ())
             }
+            (mode::S_IFIFO, Self::Held(dir)) => perl::mkfifo(dir.0, name, mode & 0o7777),
             _ => Err(Errno::EOPNOTSUPP),
         }
     }

@@ -49,14 +49,28 @@ fn times_are_kept() {
         };
         client.setattr(times.clone()).unwrap();
         let attr = client.getattr(fid).unwrap();
-        assert_eq!((attr.atime_sec, attr.atime_nsec), (1_000_000_000, 123_456_789));
-        assert_eq!((attr.mtime_sec, attr.mtime_nsec), (5_000_000_000, 999_999_999));
+        assert_eq!(
+            (attr.atime_sec, attr.atime_nsec),
+            (1_000_000_000, 123_456_789)
+        );
+        assert_eq!(
+            (attr.mtime_sec, attr.mtime_nsec),
+            (5_000_000_000, 999_999_999)
+        );
         assert!(attr.ctime_sec > 1_600_000_000);
-        client.setattr(Tsetattr { valid: 0x20, ..times.clone() }).unwrap();
+        client
+            .setattr(Tsetattr {
+                valid: 0x20,
+                ..times.clone()
+            })
+            .unwrap();
         let now = client.getattr(fid).unwrap();
         assert_eq!(now.atime_sec, 1_000_000_000);
         assert!(now.mtime_sec > 1_600_000_000 && now.mtime_sec < 5_000_000_000);
-        let bad = Tsetattr { mtime_nsec: 1_000_000_000, ..times };
+        let bad = Tsetattr {
+            mtime_nsec: 1_000_000_000,
+            ..times
+        };
         assert_eq!(client.setattr(bad), Err(Errno::EINVAL));
     });
 }
@@ -104,8 +118,14 @@ fn extended_attributes() {
         client.set_xattr(file, b"user.one", &value, 0).unwrap();
         client.set_xattr(file, b"user.two", b"2", 1).unwrap();
         assert_eq!(client.xattr(file, b"user.one").unwrap(), value);
-        assert_eq!(client.set_xattr(file, b"user.two", b"3", 1), Err(Errno::EEXIST));
-        assert_eq!(client.set_xattr(file, b"user.new", b"3", 2), Err(Errno::ENODATA));
+        assert_eq!(
+            client.set_xattr(file, b"user.two", b"3", 1),
+            Err(Errno::EEXIST)
+        );
+        assert_eq!(
+            client.set_xattr(file, b"user.new", b"3", 2),
+            Err(Errno::ENODATA)
+        );
         let names = client.xattr(file, b"").unwrap();
         let mut names: Vec<_> = names.split_inclusive(|byte| *byte == 0).collect();
         names.sort();
@@ -113,10 +133,16 @@ fn extended_attributes() {
         // Replacing by nothing is how Linux removes.
         client.set_xattr(file, b"user.one", b"", 2).unwrap();
         assert_eq!(client.xattr(file, b"user.one"), Err(Errno::ENODATA));
-        assert_eq!(client.set_xattr(file, b"user.one", b"", 2), Err(Errno::ENODATA));
+        assert_eq!(
+            client.set_xattr(file, b"user.one", b"", 2),
+            Err(Errno::ENODATA)
+        );
         client.set_xattr(file, b"user.one", b"", 0).unwrap();
         assert_eq!(client.xattr(file, b"user.one").unwrap(), b"");
-        assert_eq!(client.set_xattr(file, b"user.x", &[0; 70_000], 0), Err(Errno::E2BIG));
+        assert_eq!(
+            client.set_xattr(file, b"user.x", &[0; 70_000], 0),
+            Err(Errno::E2BIG)
+        );
     });
 }
 
@@ -140,13 +166,21 @@ fn values_of_attributes_must_be_complete() {
             assert_eq!(client.rpc(bad).name(), "Rlerror");
         }
         assert_eq!(client.rpc(message(10, b"user.x", 0)).name(), "Rxattrcreate");
-        assert_eq!(client.rpc(message(10, b"user.x", 0)).name(), "Rlerror", "twice");
+        assert_eq!(
+            client.rpc(message(10, b"user.x", 0)).name(),
+            "Rlerror",
+            "twice"
+        );
         assert_eq!(client.write(fid, 11, b"x"), Err(Errno::ENOSPC));
         assert_eq!(client.write(fid, u64::MAX, b"x"), Err(Errno::ENOSPC));
         assert_eq!(client.write(fid, 8, b"xyz"), Ok(2));
         assert_eq!(client.read(fid, 0, 1), Err(Errno::EBADF));
         assert_eq!(client.clunk(fid), Err(Errno::EINVAL));
-        assert_eq!(client.clunk(fid), Err(Errno::EBADF), "it is gone all the same");
+        assert_eq!(
+            client.clunk(fid),
+            Err(Errno::EBADF),
+            "it is gone all the same"
+        );
         assert_eq!(client.xattr(file, b"user.x"), Err(Errno::ENODATA));
     });
 }

@@ -76,7 +76,9 @@ impl Client {
 
     /// Sends bytes, which need not be a message.
     pub fn raw(&self, bytes: Vec<u8>) -> Message {
-        let tag = bytes.get(5..7).map(|tag| u16::from_le_bytes([tag[0], tag[1]]));
+        let tag = bytes
+            .get(5..7)
+            .map(|tag| u16::from_le_bytes([tag[0], tag[1]]));
         let answer = self.server.handle(bytes, MSIZE_MAX as usize);
         let size = u32::from_le_bytes(answer[..4].try_into().expect("four bytes"));
         assert_eq!(size as usize, answer.len());

@@ -65,7 +65,11 @@ fn rig() -> Rig {
     let client = Client::new(Synth::new(tree));
     for (newfid, name) in [(10, "slow"), (11, "fast")] {
         let wname = List(vec![name.as_bytes().to_vec()]);
-        let walk = Twalk { fid: TOP, newfid, wname };
+        let walk = Twalk {
+            fid: TOP,
+            newfid,
+            wname,
+        };
         assert_eq!(client.rpc(walk).name(), "Rwalk");
         client.open(newfid, 0).unwrap();
     }
@@ -105,7 +109,11 @@ impl Rig {
     }
 
     fn read(fid: u32) -> Tread {
-        Tread { fid, offset: 0, count: 4 }
+        Tread {
+            fid,
+            offset: 0,
+            count: 4,
+        }
     }
 }
 
@@ -157,7 +165,10 @@ fn flushed_requests_are_given_up() {
     rig.gate.open();
     let mut answers: Vec<_> = (0..workers + 2).map(|_| rig.answer()).collect();
     answers.retain(|(tag, _)| *tag >= 100);
-    assert_eq!(answers, [(100, Rlerror { ecode: 4 }.into()), (101, Rflush {}.into())]);
+    assert_eq!(
+        answers,
+        [(100, Rlerror { ecode: 4 }.into()), (101, Rflush {}.into())]
+    );
 }
 
 #[test]

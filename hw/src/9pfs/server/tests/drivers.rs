@@ -39,7 +39,8 @@ impl Folder {
             return None;
         }
         let fs = fsdev::open(&self.options(model, more));
-        fs.inspect_err(|error| println!("{model}: skipped: {error}")).ok()
+        fs.inspect_err(|error| println!("{model}: skipped: {error}"))
+            .ok()
     }
 
     pub fn options(&self, model: &str, more: &str) -> FsdevOptions {
@@ -84,7 +85,9 @@ pub fn on_every_driver_with_xattrs(body: impl Fn(&mut Client)) {
 pub fn on_every_folder(body: impl Fn(&mut Client, &Path, &str)) {
     for model in MODELS {
         let folder = Folder::new();
-        let Some(fs) = folder.share(model, "") else { continue };
+        let Some(fs) = folder.share(model, "") else {
+            continue;
+        };
         println!("{model}");
         body(&mut Client::new(fs), folder.path(), model);
     }

@@ -75,9 +75,15 @@ fn open_flags_count() {
         client.open(reader, OpenFlags::READ_ONLY).unwrap();
         assert_eq!(client.read(reader, 0, 10).unwrap(), b"onetwo");
         assert_eq!(client.write(reader, 0, b"x"), Err(Errno::EBADF));
-        assert_eq!(client.open(reader, OpenFlags::READ_ONLY), Err(Errno::EINVAL), "twice");
+        assert_eq!(
+            client.open(reader, OpenFlags::READ_ONLY),
+            Err(Errno::EINVAL),
+            "twice"
+        );
         let cut = client.walk(TOP, &[b"file"]).unwrap();
-        client.open(cut, OpenFlags::READ_WRITE | OpenFlags::TRUNCATE).unwrap();
+        client
+            .open(cut, OpenFlags::READ_WRITE | OpenFlags::TRUNCATE)
+            .unwrap();
         assert_eq!(client.read(reader, 0, 10).unwrap(), b"");
         // As Linux sends it: flags that a server need not know.
         let noisy = client.walk(TOP, &[b"file"]).unwrap();
@@ -86,7 +92,10 @@ fn open_flags_count() {
         let wrong = client.walk(TOP, &[b"file"]).unwrap();
         let flags = OpenFlags::READ_ONLY | OpenFlags::FOLDER;
         assert_eq!(client.open(wrong, flags), Err(Errno::ENOTDIR));
-        assert!(client.open(wrong, OpenFlags::READ_ONLY).is_ok(), "it can be tried again");
+        assert!(
+            client.open(wrong, OpenFlags::READ_ONLY).is_ok(),
+            "it can be tried again"
+        );
     });
 }
 
@@ -121,7 +130,13 @@ fn unlinked_files_work_while_they_are_open() {
         let attr = client.getattr(file).unwrap();
         assert_eq!((attr.size, attr.nlink), (5, 0));
         client.fsync(file).unwrap();
-        client.setattr(Tsetattr { fid: file, valid: 1, mode: 0o100400, ..Tsetattr::default() })
+        client
+            .setattr(Tsetattr {
+                fid: file,
+                valid: 1,
+                mode: 0o100400,
+                ..Tsetattr::default()
+            })
             .unwrap();
         assert_eq!(client.getattr(file).unwrap().mode, 0o100400);
         assert_eq!(client.list(TOP).unwrap(), [b""; 0]);
@@ -133,8 +148,13 @@ fn unlinked_files_work_while_they_are_open() {
 fn folders_are_no_files() {
     on_every_driver(|client| {
         let folder = client.mkdir(TOP, b"folder").unwrap();
-        assert_eq!(client.open(folder, OpenFlags::READ_WRITE), Err(Errno::EISDIR));
-        client.open(folder, OpenFlags::READ_ONLY | OpenFlags::FOLDER).unwrap();
+        assert_eq!(
+            client.open(folder, OpenFlags::READ_WRITE),
+            Err(Errno::EISDIR)
+        );
+        client
+            .open(folder, OpenFlags::READ_ONLY | OpenFlags::FOLDER)
+            .unwrap();
         assert_eq!(client.read(folder, 0, 10), Err(Errno::EISDIR));
         assert_eq!(client.write(folder, 0, b"x"), Err(Errno::EISDIR));
         client.fsync(folder).unwrap();

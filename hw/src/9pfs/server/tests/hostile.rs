@@ -13,7 +13,11 @@ fn versions_are_negotiated() {
     let (mut client, _) = Client::memory();
     let unknown = b"unknown".to_vec();
     assert_eq!(client.version(MSIZE, b"9P2000"), (MSIZE, unknown.clone()));
-    assert_eq!(client.attach(5), Err(Errno::EPROTO), "no version is agreed on");
+    assert_eq!(
+        client.attach(5),
+        Err(Errno::EPROTO),
+        "no version is agreed on"
+    );
     assert_eq!(client.version(MSIZE, b"9P2000.L.x").1, unknown);
     assert_eq!(client.version(MSIZE, b"").1, unknown);
     assert_eq!(client.version(100, b"9P2000.L").1, unknown);
@@ -63,7 +67,11 @@ fn truncated_messages_are_refused() {
             let mut part = whole[..len].to_vec();
             part[..4].copy_from_slice(&(len as u32).to_le_bytes());
             let answer = client.raw(part);
-            assert_eq!(answer, Rlerror { ecode: 22 }.into(), "{name} of {len} bytes");
+            assert_eq!(
+                answer,
+                Rlerror { ecode: 22 }.into(),
+                "{name} of {len} bytes"
+            );
         }
     }
     assert_eq!(client.server.fids(), 1);
@@ -94,9 +102,19 @@ fn samples() -> Vec<Message> {
     all.retain(|message| message.name().starts_with('T'));
     for message in &mut all {
         match message {
-            Message::Twalk(walk) => *walk = Twalk { fid: TOP, newfid: 50, wname: wname.clone() },
+            Message::Twalk(walk) => {
+                *walk = Twalk {
+                    fid: TOP,
+                    newfid: 50,
+                    wname: wname.clone(),
+                }
+            }
             Message::Twrite(write) => {
-                *write = Twrite { fid: TOP, offset: 0, data: data.clone() };
+                *write = Twrite {
+                    fid: TOP,
+                    offset: 0,
+                    data: data.clone(),
+                };
             }
             Message::Tlcreate(create) => (create.fid, create.name) = (TOP, name.clone()),
             Message::Tsymlink(link) => (link.fid, link.name) = (TOP, name.clone()),
@@ -174,7 +192,9 @@ fn answers_fit_the_room() {
     client.walk(TOP, &[b"link"]).unwrap();
     let fid = TOP + 2;
     for room in [0, REPLY_BYTES_MIN, 100, 3008, 3009, 3010] {
-        let answer = client.server.handle(Message::from(Treadlink { fid }).encode(1), room);
+        let answer = client
+            .server
+            .handle(Message::from(Treadlink { fid }).encode(1), room);
         let most = room.max(REPLY_BYTES_MIN);
         assert!(answer.len() <= most, "{} in {room}", answer.len());
         let message = Message::decode(answer).unwrap().1;
@@ -182,7 +202,11 @@ fn answers_fit_the_room() {
     }
     let file = client.create(TOP, b"file").unwrap();
     client.write(file, 0, &[1; 500]).unwrap();
-    let read = Tread { fid: file, offset: 0, count: u32::MAX };
+    let read = Tread {
+        fid: file,
+        offset: 0,
+        count: u32::MAX,
+    };
     let answer = client.server.handle(Message::from(read).encode(1), 100);
     assert_eq!(answer.len(), 100);
 }
