@@ -2,6 +2,7 @@
 
 mod concurrent;
 mod corrupt;
+mod files;
 mod interop;
 mod model;
 mod power;
