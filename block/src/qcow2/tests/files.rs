@@ -162,7 +162,7 @@ fn what_cannot_be_opened_says_why() {
     make(&at("self"), 1 << 20, Some(("self", "qcow2")));
     check(
         format!("file={},readonly=on", at("self")),
-        &["self", "backing files"],
+        &["self", "below 32 images"],
     );
     make(&at("remote"), 1 << 20, Some(("nbd://there", "raw")));
     check(format!("file={}", at("remote")), &["remote", "'nbd'"]);
@@ -201,4 +201,24 @@ fn a_probed_raw_image_stays_raw() {
     };
     assert_eq!(forge(&format!("file={path}")), Err(Errno::EPERM));
     assert_eq!(forge(&format!("file={path},format=raw")), Ok(()));
+}
+
+/// Reading goes through all images of a chain on one small stack.
+#[test]
+fn a_long_chain() {
+    let folder = Folder::new("long");
+    let data = Rng(3).data(1 << 20);
+    std::fs::write(folder.at("0"), &data).expect("a file");
+    for number in 1..=33 {
+        let below = format!("{}", number - 1);
+        let format = if number == 1 { "raw" } else { "qcow2" };
+        let path = folder.at(&number.to_string());
+        make(&path, 1 << 20, Some((&below, format)));
+    }
+    let graph = graph();
+    let backend = open_drive(&graph, &format!("file={}", folder.at("32")));
+    assert!(read(&backend, 0, 1 << 20) == data);
+    drop((backend, graph));
+    let sentence = refused(&format!("file={},readonly=on", folder.at("33")));
+    assert!(sentence.contains("below 32 images"), "{sentence}");
 }
