@@ -185,6 +185,11 @@ pub struct StatFs {
 /// A tree of files. Where a call takes a node and a handle, the handle (if there is one) is open on
 /// that node, and is what counts: it goes on working when the name is gone.
 pub trait FileSystem: Send + Sync {
+    /// Whether calls may block. Those of a file system that never does need no worker.
+    fn blocks(&self) -> bool {
+        true
+    }
+
     /// The top folder.
     fn root(&self) -> Result<Entry, Errno>;
     /// What is called `name` in a folder.

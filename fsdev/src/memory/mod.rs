@@ -97,6 +97,10 @@ fn open(tree: &mut Tree, id: InodeId, flags: OpenFlags) -> Result<HandleId, Errn
 }
 
 impl FileSystem for Memory {
+    fn blocks(&self) -> bool {
+        false
+    }
+
     fn root(&self) -> Result<Entry, Errno> {
         let mut tree = self.tree();
         tree.nodes.refer(ROOT)?;
