@@ -150,7 +150,8 @@ fn disk_blockdev(setup: &Setup) -> Outcome<()> {
     // The kernel finds the slots in the order of the device tree.
     let name = "cd /sys/block; for d in vd?; do [ $(cat $d/size) = 131072 ] && echo $d; done; cd";
     let disk_name = session.shell(name, setup.seconds(30))?.trim().to_string();
-    let serial = format!("cat /sys/block/{disk_name}/serial; echo; ls /sys/block/{disk_name}/mq | wc -l");
+    let serial =
+        format!("cat /sys/block/{disk_name}/serial; echo; ls /sys/block/{disk_name}/mq | wc -l");
     let got = session.shell(&serial, setup.seconds(30))?;
     check(got.split_whitespace().eq(["tinamou-1", "2"]), || {
         format!("serial number and queues are {got:?}")

@@ -92,9 +92,18 @@ impl VirtioSerial {
         Ok(())
     }
 
+    /// Whether no port without `nr` could be added any more.
+    pub fn is_full(&self) -> bool {
+        self.ports.len() >= self.max_ports as usize
+    }
+
     fn choose_id(&self, config: &PortConfig) -> Result<u32, String> {
         let is_free = |id: &u32| !self.ports.iter().any(|port| port.id == *id);
-        let first = if config.is_console && is_free(&0) { 0 } else { 1 };
+        let first = if config.is_console && is_free(&0) {
+            0
+        } else {
+            1
+        };
         let free = || (first..self.max_ports).find(is_free);
         let full = || format!("all {} ports are taken", self.max_ports);
         config.nr.or_else(free).ok_or_else(full)
