@@ -27,7 +27,7 @@ use crate::{NAME_MAX, check_name};
 use handles::Handles;
 use host::{host_flags, host_time, stat_fs};
 use numbers::Numbers;
-use security::{Mapped, host_attr, is_hidden};
+use security::{Mapped, host_attr, is_hidden, known};
 use tree::{Spot, Tree};
 
 /// Permissions of a link, which nobody looks at.
@@ -421,6 +421,11 @@ impl FileSystem for Local {
         changes: &SetAttr,
     ) -> Result<(), Errno> {
         let _steady = self.names.read();
+        let changes = &SetAttr {
+            uid: changes.uid.and_then(known),
+            gid: changes.gid.and_then(known),
+            ..*changes
+        };
         let (atime, mtime) = (host_time(changes.accessed), host_time(changes.modified));
         let times = changes.accessed.is_some() || changes.modified.is_some();
         let file = self.file_of(handle)?;

@@ -35,8 +35,8 @@ impl Mapped {
     /// For a new file.
     pub fn new(mode: u32, owner: Owner) -> Self {
         Self {
-            uid: Some(owner.uid),
-            gid: Some(owner.gid),
+            uid: known(owner.uid),
+            gid: known(owner.gid),
             mode: Some(mode),
             rdev: None,
         }
@@ -116,6 +116,11 @@ impl Mapped {
         });
         lines.collect()
     }
+}
+
+/// All ones is nobody (`NONUNAME`): what is there stays.
+pub fn known(id: u32) -> Option<u32> {
+    (id != u32::MAX).then_some(id)
 }
 
 /// What the host says of a file.
