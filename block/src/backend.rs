@@ -52,7 +52,11 @@ impl Backend {
         }
         drop(in_flight);
         let shared = self.shared.clone();
-        self.context.block_on(move || shared.flush())
+        // With `cache=unsafe`, too: an image must be whole when nobody uses it.
+        self.context.block_on(move || match shared.read_only {
+            true => Ok(()),
+            false => shared.node.flush(),
+        })
     }
 }
 

@@ -53,7 +53,11 @@ impl File {
     }
 
     pub fn write(&self, offset: u64, data: &[u8]) -> Result<(), Errno> {
-        thread_pool::run(|| self.file.write_all_at(data, offset))
+        thread_pool::run(|| self.file.write_all_at(data, offset))?;
+        let end = offset.saturating_add(data.len() as u64);
+        let end = end.checked_next_multiple_of(SECTOR).ok_or(Errno::EFBIG)?;
+        self.len.fetch_max(end, Ordering::Relaxed);
+        Ok(())
     }
 
     pub fn write_zeroes(&self, offset: u64, bytes: u64, may_unmap: bool) -> Result<(), Errno> {

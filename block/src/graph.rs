@@ -8,12 +8,12 @@ use parking_lot::Mutex;
 use util::coroutine::AioContext;
 
 use crate::backend::Backend;
+use crate::backing;
 use crate::file::File;
 use crate::node::{Child, Node};
 use crate::null::Null;
 use crate::options::{Blockdev, Drive, NodeOptions, Tuning};
 use crate::overlay::Overlay;
-use crate::probe;
 use crate::raw::Raw;
 
 /// A node with a name, that nobody has below or behind it yet.
@@ -140,12 +140,14 @@ fn open_node(
             false,
         )?),
         NodeOptions::Qcow2 { below } => {
-            return open_format("qcow2", open_node(below, read_only, taken)?, read_only);
+            let name = describe(below);
+            let child = open_node(below, read_only, taken)?;
+            return backing::open_format(Some("qcow2"), &name, child, read_only);
         }
         NodeOptions::Probe { below } => {
             let name = describe(below);
             let child = open_node(below, read_only, taken)?;
-            return probed(&name, child, read_only);
+            return backing::open_format(None, &name, child, read_only);
         }
     };
     Ok(Arc::new(node))
@@ -156,25 +158,4 @@ fn describe(options: &NodeOptions) -> String {
         NodeOptions::File { name, .. } => name.clone(),
         _ => "the image".into(),
     }
-}
-
-/// The format that an image shows, or raw.
-fn probed(name: &str, child: Child, read_only: bool) -> Result<Child, String> {
-    let mut start = vec![0; probe::BYTES.min(child.len() as usize)];
-    let read = child.read(0, &mut start);
-    read.map_err(|error| format!("cannot read '{name}': {error}"))?;
-    if let Some(format) = probe::format(&start) {
-        return open_format(format, child, read_only);
-    }
-    if !read_only && !matches!(*child, Node::Null(_)) {
-        log::warn!(
-            "'{name}' is taken to be raw, since its format was not given; writes that would make \
-             it look like another format are refused (format=raw lifts that)"
-        );
-    }
-    Ok(Arc::new(Node::Raw(Raw::new(child, 0, None, true)?)))
-}
-
-fn open_format(format: &str, _child: Child, _read_only: bool) -> Result<Child, String> {
-    Err(format!("the format '{format}' is not there yet in Tinamou"))
 }

@@ -7,6 +7,7 @@
 //! storage (a flush that is done) is there, whenever the process ends.
 
 mod backend;
+mod backing;
 mod file;
 mod graph;
 mod node;
@@ -14,6 +15,7 @@ mod null;
 pub mod options;
 mod overlay;
 mod probe;
+pub mod qcow2;
 mod raw;
 
 #[cfg(test)]

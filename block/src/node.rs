@@ -7,6 +7,7 @@ use include::Errno;
 use crate::file::File;
 use crate::null::Null;
 use crate::overlay::Overlay;
+use crate::qcow2::Qcow2;
 use crate::raw::Raw;
 
 /// The smallest piece that a device asks for.
@@ -23,6 +24,8 @@ pub enum Node {
     Raw(Raw),
     /// What is written stays in memory.
     Overlay(Overlay),
+    /// QEMU's images.
+    Qcow2(Box<Qcow2<Child>>),
 }
 
 /// Calls the same method of whatever driver it is: calls must be direct.
@@ -33,6 +36,7 @@ macro_rules! delegate {
             Node::Null($driver) => $call,
             Node::Raw($driver) => $call,
             Node::Overlay($driver) => $call,
+            Node::Qcow2($driver) => $call,
         }
     };
 }
@@ -48,6 +52,7 @@ impl Node {
             Node::Null(_) => "null-co",
             Node::Raw(_) => "raw",
             Node::Overlay(_) => "overlay",
+            Node::Qcow2(_) => "qcow2",
         }
     }
 
@@ -71,6 +76,14 @@ impl Node {
     pub fn write(&self, offset: u64, data: &[u8]) -> Result<(), Errno> {
         self.check(offset, data.len() as u64)?;
         delegate!(self, driver => driver.write(offset, data))
+    }
+
+    /// The same for a format's file, which becomes longer where that is needed.
+    pub fn write_growing(&self, offset: u64, data: &[u8]) -> Result<(), Errno> {
+        match self {
+            Node::File(file) => file.write(offset, data),
+            _ => self.write(offset, data),
+        }
     }
 
     /// Makes a range read as zeros; with `may_unmap` its storage may be given up.
@@ -104,7 +117,7 @@ impl Node {
 }
 
 /// Zeros to write where there is no quicker way.
-const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// Writes zeros like any other data.
 pub fn write_plain_zeroes(

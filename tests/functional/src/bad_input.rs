@@ -45,7 +45,43 @@ const CASES: &[(&[&str], &str)] = &[
     (&["-M", "virt", "-m", "999999G"], "-m"),
     (&["-M", "virt", "-smp", "0"], "-smp"),
     (&["-M", "virt", "-smp", "9"], "-smp"),
-    (&["-M", "virt", "-drive", "file=x"], "-drive"),
+    (
+        &["-M", "virt", "-drive", "file=/nonexistent"],
+        "/nonexistent",
+    ),
+    (
+        &["-M", "virt", "-drive", "file=@short,format=nosuch"],
+        "nosuch",
+    ),
+    (&["-M", "virt", "-drive", "file=@short,nosuch=on"], "nosuch"),
+    (&["-M", "virt", "-blockdev", "driver=file"], "node-name"),
+    (&["-M", "virt", "-device", "virtio-blk-device"], "drive"),
+    (
+        &["-M", "virt", "-device", "virtio-blk-device,drive=nosuch"],
+        "nosuch",
+    ),
+    (
+        &[
+            "-M",
+            "virt",
+            "-virtfs",
+            "local,path=/nonexistent,mount_tag=x,security_model=none",
+        ],
+        "/nonexistent",
+    ),
+    (
+        &["-M", "virt", "-virtfs", "local,path=/,mount_tag=x"],
+        "security_model",
+    ),
+    (
+        &[
+            "-M",
+            "virt",
+            "-device",
+            "virtio-9p-device,fsdev=nosuch,mount_tag=x",
+        ],
+        "nosuch",
+    ),
     (&["-M", "virt", "-accel", "nosuch"], "nosuch"),
     (&["-M", "virt", "-d", "nosuch"], "nosuch"),
     (&["-M", "virt", "-serial", "nosuch"], "nosuch"),
