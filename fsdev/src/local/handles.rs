@@ -14,7 +14,7 @@ use util::host_fs::{DirEntry, DirStream, HostFile, OpenFlags, Stat};
 use super::tree::Tree;
 
 /// Most descriptors of open files and folders.
-pub const OPEN_MAX: usize = 512;
+pub const OPEN_MAX: usize = 384;
 /// Most handles: what a guest can make its host remember.
 const HANDLES_MAX: usize = 1 << 18;
 /// How many entries of a folder are read at a time.

@@ -213,3 +213,29 @@ fn nobody_owns_nothing() {
         assert_eq!((attr.uid, attr.gid), (7, 8));
     });
 }
+
+/// A file with two names has one owner and one mode.
+#[test]
+fn names_of_a_file_share_attributes() {
+    on_every_driver(|client| {
+        let one = client.create(TOP, b"one").unwrap();
+        client.link(TOP, one, b"two").unwrap();
+        let one = client.walk(TOP, &[b"one"]).unwrap();
+        let two = client.walk(TOP, &[b"two"]).unwrap();
+        for (number, (to, from)) in [(one, two), (two, one), (one, two)].into_iter().enumerate() {
+            client.getattr(from).unwrap();
+            let mode = 0o400 + number as u32;
+            let change = Tsetattr {
+                fid: to,
+                valid: 7,
+                mode,
+                uid: 5,
+                gid: mode,
+                ..Tsetattr::default()
+            };
+            client.setattr(change).unwrap();
+            let attr = client.getattr(from).unwrap();
+            assert_eq!((attr.mode & 0o777, attr.uid, attr.gid), (mode, 5, mode));
+        }
+    });
+}
