@@ -80,8 +80,8 @@ fn drive(path: &Path, more: &str) -> [String; 2] {
 }
 
 /// Sector `number` of what the guest writes: its number, again and again.
-const WRITE_PATTERN: &str = "i=0; while [ $i -lt 40 ]; do printf %0512d $i; i=$((i+1)); done | dd of=/dev/vda bs=512 \
-     seek=1000 conv=fsync 2>&1 | grep -c records; sync";
+const WRITE_PATTERN: &str = "i=0; while [ $i -lt 40 ]; do printf %0512d $i; i=$((i+1)); done \
+     | dd of=/dev/vda bs=512 seek=1000 conv=fsync 2>&1 | grep -c records; sync";
 
 fn check_pattern(path: &Path) -> Outcome<()> {
     let bytes = fs::read(path).expect("the disk is there");
