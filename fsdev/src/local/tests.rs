@@ -159,12 +159,12 @@ fn folders_are_closed_and_opened_again() {
             .unwrap()
             .node;
         share.create(node, "file");
-        assert!(share.fs.tree.open_folders() <= 256);
+        assert!(share.fs.tree.open_folders() <= 192);
     }
     let bottom = *deep.last().unwrap();
     share.create(bottom, "file");
     assert!(share.fs.lookup(bottom, b"file").is_ok());
-    assert!(share.fs.tree.open_folders() <= 256);
+    assert!(share.fs.tree.open_folders() <= 192);
     // One in the middle becomes a link while all below are closed.
     for number in 0..300 {
         let node = share
