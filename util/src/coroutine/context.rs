@@ -215,7 +215,9 @@ impl Leader {
             }
         };
         let index = coroutine.0.fiber.load(Ordering::Relaxed);
-        coroutine.0.queued.store(false, Ordering::Release);
+        // Whoever enters it from now on queues it again; what others did before they found it
+        // queued is seen. A plain store would do neither: it can come after the coroutine's loads.
+        coroutine.0.queued.swap(false, Ordering::AcqRel);
         with_local(|local| local.current = Some(coroutine));
         self.running = Some(index);
         self.fibers[index].as_mut()

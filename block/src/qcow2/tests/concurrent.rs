@@ -86,12 +86,14 @@ fn crowd() {
         let shared = image.clone();
         run(16, move |number| {
             let mut rng = Rng(number + 100);
-            for _ in 0..50 {
-                let (offset, bytes) = rng.range(256 << 10, 1 << cluster_bits);
-                let done = match rng.below(6) {
+            for _ in 0..80 {
+                // Few clusters, so that everybody meets.
+                let (offset, bytes) = rng.range(16 << cluster_bits, 1 << cluster_bits);
+                let done = match rng.below(8) {
                     0..3 => shared.write(offset, &vec![number as u8 + 1; bytes as usize]),
                     3 => shared.write_zeroes(offset, bytes, number % 2 == 0),
-                    4 => shared.discard(offset, bytes),
+                    4 | 5 => shared.discard(offset, bytes),
+                    6 => shared.flush(),
                     _ => {
                         let mut seen = vec![0xff; bytes as usize];
                         let done = shared.read(offset, &mut seen);
