@@ -19,11 +19,12 @@ use super::header::{self, Header};
 use super::pages::Pages;
 use super::storage::Storage;
 
-/// Memory for metadata. 8 MiB of L2 tables are for 64 GiB of disk with clusters of 64 KiB.
-const L2_BYTES_MAX: usize = 8 << 20;
-const REFBLOCK_BYTES_MAX: usize = 2 << 20;
+/// Memory for metadata. 8 MiB of L2 tables are for 64 GiB of disk with clusters of 64 KiB. Tests
+/// have little, so that they come to its end.
+const L2_BYTES_MAX: usize = if cfg!(test) { 8 << 10 } else { 8 << 20 };
+const REFBLOCK_BYTES_MAX: usize = if cfg!(test) { 8 << 10 } else { 2 << 20 };
 /// Runs of clusters that wait to be given up; more make a flush.
-pub const PENDING_MAX: usize = 1 << 14;
+pub const PENDING_MAX: usize = if cfg!(test) { 20 } else { 1 << 14 };
 /// Tables of offsets are written in sectors.
 const SECTOR: u64 = 512;
 
@@ -171,6 +172,17 @@ impl<S: Storage> Meta<S> {
             }
         }
         Errno::EIO
+    }
+
+    /// Writes where a table is to the header. If that fails nobody knows which one the file has, so
+    /// nothing is written any more.
+    pub fn write_header(&mut self, offset: u64, fields: &[u8]) -> Result<(), Errno> {
+        let written = self.storage.write_at(offset, fields);
+        let synced = written.and_then(|()| self.storage.sync());
+        synced.inspect_err(|error| {
+            log::error!("the header of a qcow2 image cannot be written: {error}");
+            self.corrupt = true;
+        })
     }
 
     fn mark_corrupt(&self) -> Result<(), Errno> {

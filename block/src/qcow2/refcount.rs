@@ -212,8 +212,7 @@ impl<S: Storage> Meta<S> {
         fields[..8].copy_from_slice(&new.offset.to_be_bytes());
         let clusters = self.geometry.clusters(new.bytes()) as u32;
         fields[8..].copy_from_slice(&clusters.to_be_bytes());
-        self.storage.write_at(header::AT_REFTABLE, &fields)?;
-        self.storage.sync()
+        self.write_header(header::AT_REFTABLE, &fields)
     }
 
     /// Gives up clusters that no table refers to, not even a stable one.

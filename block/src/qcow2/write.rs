@@ -283,8 +283,7 @@ impl<S: Storage> Meta<S> {
         let mut fields = [0; 12];
         fields[..4].copy_from_slice(&(count as u32).to_be_bytes());
         fields[4..].copy_from_slice(&new.offset.to_be_bytes());
-        self.storage.write_at(header::AT_L1, &fields)?;
-        self.storage.sync()?;
+        self.write_header(header::AT_L1, &fields)?;
         let gone = (self.l1.offset >> bits, self.geometry.clusters(old * 8));
         self.l1 = new;
         self.reserve();

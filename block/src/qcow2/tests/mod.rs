@@ -2,6 +2,7 @@
 
 mod concurrent;
 mod corrupt;
+mod faults;
 mod files;
 mod interop;
 mod model;
