@@ -52,11 +52,7 @@ impl Backend {
         }
         drop(in_flight);
         let shared = self.shared.clone();
-        // With `cache=unsafe`, too: an image must be whole when nobody uses it.
-        self.context.block_on(move || match shared.read_only {
-            true => Ok(()),
-            false => shared.node.flush(),
-        })
+        self.context.block_on(move || shared.flush())
     }
 }
 
@@ -156,7 +152,7 @@ impl Shared {
     }
 
     fn flush(&self) -> Result<(), Errno> {
-        match self.tuning.cache.no_flush || self.read_only {
+        match self.read_only {
             true => Ok(()),
             false => self.node.flush(),
         }

@@ -15,6 +15,8 @@ pub struct File {
     /// The host cannot make zeros or holes in this file: do not ask again.
     no_zeroes: AtomicBool,
     no_holes: AtomicBool,
+    /// `cache=unsafe`: the host writes when it likes.
+    no_flush: AtomicBool,
 }
 
 impl File {
@@ -37,6 +39,7 @@ impl File {
             len: AtomicU64::new(len.ok_or("it is too large")?),
             no_zeroes: AtomicBool::new(false),
             no_holes: AtomicBool::new(false),
+            no_flush: AtomicBool::new(false),
         })
     }
 
@@ -86,7 +89,15 @@ impl File {
     }
 
     pub fn flush(&self) -> Result<(), Errno> {
-        thread_pool::run(|| self.file.sync(true))
+        match self.no_flush.load(Ordering::Relaxed) {
+            true => Ok(()),
+            false => thread_pool::run(|| self.file.sync(true)),
+        }
+    }
+
+    /// Flushes do nothing from now on.
+    pub fn ignore_flushes(&self) {
+        self.no_flush.store(true, Ordering::Relaxed);
     }
 
     pub fn set_len(&self, bytes: u64) -> Result<(), Errno> {

@@ -47,6 +47,9 @@ impl Graph {
             return Err(format!("there is a node '{name}' already"));
         }
         let node = self.open(&blockdev.node, blockdev.read_only)?;
+        if blockdev.tuning.cache.no_flush {
+            node.ignore_flushes();
+        }
         let named = Named {
             node,
             read_only: blockdev.read_only,
@@ -60,6 +63,9 @@ impl Graph {
     pub fn open_drive(&self, drive: &Drive) -> Result<Arc<Backend>, String> {
         let below_is_read_only = drive.read_only || drive.snapshot;
         let node = self.open(&drive.node, below_is_read_only)?;
+        if drive.tuning.cache.no_flush {
+            node.ignore_flushes();
+        }
         let node = match drive.snapshot {
             true => Arc::new(Node::Overlay(Overlay::new(node))),
             false => node,

@@ -103,6 +103,17 @@ impl Node {
         delegate!(self, driver => driver.flush())
     }
 
+    /// `cache=unsafe`: files pass flushes on no more. Formats still write what they keep in memory,
+    /// so that the end of the process loses nothing that was flushed.
+    pub fn ignore_flushes(&self) {
+        match self {
+            Node::File(file) => file.ignore_flushes(),
+            Node::Raw(raw) => raw.child().ignore_flushes(),
+            Node::Qcow2(image) => image.storage().ignore_flushes(),
+            Node::Null(_) | Node::Overlay(_) => (),
+        }
+    }
+
     /// Makes it longer or shorter; what is new reads as zeros.
     pub fn set_len(&self, bytes: u64) -> Result<(), Errno> {
         delegate!(self, driver => driver.set_len(bytes))

@@ -38,7 +38,7 @@ pub struct Cache {
     /// Past the host's cache. Here the host's cache is used all the same: what that changes is
     /// where the memory goes, not what is stable when.
     pub direct: bool,
-    /// Flushes are not passed on to the host.
+    /// Flushes are not passed on to the host (`Node::ignore_flushes`).
     pub no_flush: bool,
 }
 

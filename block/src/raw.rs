@@ -35,6 +35,10 @@ impl Raw {
         }
     }
 
+    pub fn child(&self) -> &Child {
+        &self.child
+    }
+
     pub fn len(&self) -> u64 {
         self.len
     }

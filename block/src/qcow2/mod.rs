@@ -118,6 +118,11 @@ impl<S: Storage> Qcow2<S> {
         self.len.load(Ordering::Relaxed)
     }
 
+    /// The file that the image is in.
+    pub fn storage(&self) -> &S {
+        &self.storage
+    }
+
     /// True for a disk of no bytes.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -222,3 +222,21 @@ fn a_long_chain() {
     let sentence = refused(&format!("file={},readonly=on", folder.at("33")));
     assert!(sentence.contains("below 32 images"), "{sentence}");
 }
+
+/// What was flushed outlives the process, whatever `cache=` is: the file has it.
+#[test]
+fn a_flush_leaves_nothing_in_memory() {
+    for cache in ["writeback", "unsafe"] {
+        let folder = Folder::new(&format!("flush-{cache}"));
+        let path = folder.at("image");
+        make(&path, 1 << 20, None);
+        let graph = graph();
+        let backend = open_drive(&graph, &format!("file={path},cache={cache}"));
+        write(&backend, 70_000, b"flushed");
+        submit(&backend, BlockRequest::Flush).expect("a flush");
+        let now = Memory::of(std::fs::read(&path).expect("a file"));
+        let image = open(now, None, true).expect("it opens");
+        assert!(&contents(&image)[70_000..70_007] == b"flushed");
+        assert_sound(&image, false);
+    }
+}
