@@ -1,6 +1,6 @@
 //! Open files and folders. At most [`OPEN_MAX`] have a descriptor of the host: those that got
-//! theirs first lose it, and get it back when they are used again, if their name still leads to the same
-//! file. Files whose name is removed keep theirs.
+//! theirs first lose it, and get it back when they are used again, if their name still leads to
+//! the same file. Files whose name is removed keep theirs.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
