@@ -7,9 +7,10 @@ use std::sync::{Arc, OnceLock};
 
 use block::Graph;
 use block::options::{Drive, Interface};
+use chardev::Chardevs;
 use fsdev::options::FsdevOptions;
 use hw::virtio::drivers::{DeviceOption, Host};
-use include::{BlockBackend, FileSystem, TimerService};
+use include::{BlockBackend, CharBackend, FileSystem, TimerService};
 use parking_lot::Mutex;
 use util::coroutine::AioContext;
 use util::timer::Timers;
@@ -20,6 +21,7 @@ use crate::options::{Named, Options, Rng};
 /// All back ends of a machine.
 pub struct Backends {
     timers: Arc<Timers>,
+    chardevs: Arc<Mutex<Chardevs>>,
     entropy: Entropy,
     /// Started when somebody needs it: a machine without disks and shares has no such thread.
     context: OnceLock<Arc<AioContext>>,
@@ -30,9 +32,14 @@ pub struct Backends {
 
 impl Backends {
     /// Opens everything that the options name. Errors are sentences that name the option.
-    pub fn open(options: &Options, timers: Arc<Timers>) -> Result<Arc<Self>, String> {
+    pub fn open(
+        options: &Options,
+        timers: Arc<Timers>,
+        chardevs: Arc<Mutex<Chardevs>>,
+    ) -> Result<Arc<Self>, String> {
         let backends = Self {
             timers,
+            chardevs,
             entropy: entropy_of(options)?,
             context: OnceLock::new(),
             graph: OnceLock::new(),
@@ -117,7 +124,8 @@ impl Backends {
             driver: named.name.clone(),
             properties: named.properties.clone(),
         });
-        of_drives.chain(of_shares).chain(explicit).collect()
+        let all = of_drives.chain(of_shares).chain(explicit);
+        all.map(|device| with_globals(device, options)).collect()
     }
 
     /// Puts everything that was written on stable storage. The guest does not run any more.
@@ -143,6 +151,15 @@ fn device(driver: &str, properties: &[(&str, &str)]) -> DeviceOption {
     }
 }
 
+/// Puts the properties of `-global` before those of the device itself, which count more.
+fn with_globals(mut device: DeviceOption, options: &Options) -> DeviceOption {
+    let globals = options.globals.iter();
+    let globals = globals.filter(|(driver, _, _)| *driver == device.driver);
+    let globals = globals.map(|(_, property, value)| (property.clone(), value.clone()));
+    device.properties.splice(0..0, globals.collect::<Vec<_>>());
+    device
+}
+
 impl Host for Backends {
     fn drive(&self, id: &str) -> Result<Arc<dyn BlockBackend>, String> {
         let backend = self.drives.lock().remove(id);
@@ -151,6 +168,10 @@ impl Host for Backends {
             Some(backend) => Ok(backend),
             None => Err(format!("there is no drive '{id}' that is free")),
         }
+    }
+
+    fn chardev(&self, id: &str) -> Result<Arc<dyn CharBackend>, String> {
+        self.chardevs.lock().connect(id)
     }
 
     fn share(&self, id: &str) -> Result<Arc<dyn FileSystem>, String> {

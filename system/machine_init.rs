@@ -171,6 +171,7 @@ fn virt_config(options: &Options, isa: &Isa, host: &Host) -> Result<VirtConfig, 
         append: options.append.clone(),
         dtb: read("-dtb", &options.dtb)?,
         devices: host.backends.devices(options),
+        virtio_mmio: options.virtio_mmio,
         rtc: rtc(options.rtc, &host.timers),
     })
 }

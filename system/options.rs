@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use block::options::{Blockdev, Drive, drive_of_file};
 use chardev::spec::{Short, Spec};
 use fsdev::options::{FsdevOptions, VirtfsOptions};
+use hw::virtio::virtio_mmio::VirtioMmioConfig;
 use util::log::Item;
 
 pub use objects::{MemoryBackend, MemoryFile, Objects, Rng};
@@ -89,6 +90,10 @@ pub struct Options {
     /// Byte of Ctrl-A.
     pub escape: Option<u8>,
     pub devices: Vec<Named>,
+    /// `-global`: driver, property, value.
+    pub globals: Vec<(String, String, String)>,
+    /// The slots of virtio devices.
+    pub virtio_mmio: VirtioMmioConfig,
     pub drives: Vec<Drive>,
     pub blockdevs: Vec<Blockdev>,
     /// `-snapshot`: no drive is written.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use chardev::{Chardevs, Terminal, mux};
 use include::{AddressSpace, PhysAddr, RunStateControl, VirtAddr};
 use monitor::{Emulator, Monitor};
+use parking_lot::Mutex;
 use util::main_loop::MainLoop;
 
 use crate::accel::MakeAccelerator;
@@ -110,7 +111,9 @@ fn emulate(args: &[OsString], make: MakeAccelerator) -> Result<i32, Stop> {
     let terminal = Arc::new(HostTerminal);
     let mut chardevs = Chardevs::new(main_loop.poster(), runstate.clone(), terminal, escape);
     let (serials, monitors) = console::open(&options, &mut chardevs)?;
-    let backends = Backends::open(&options, main_loop.timers().clone())?;
+    let chardevs = Arc::new(Mutex::new(chardevs));
+    let timers = main_loop.timers().clone();
+    let backends = Backends::open(&options, timers, chardevs.clone())?;
     let host = Host {
         timers: main_loop.timers().clone(),
         runstate: runstate.clone(),
@@ -124,7 +127,7 @@ fn emulate(args: &[OsString], make: MakeAccelerator) -> Result<i32, Stop> {
         return Ok(0);
     }
     let machine = Arc::new(board.join(&options, main_loop.timers(), make)?);
-    let info = chardevs.info();
+    let info = chardevs.lock().info();
     let shown = Shown {
         options,
         runstate: runstate.clone(),
@@ -136,7 +139,8 @@ fn emulate(args: &[OsString], make: MakeAccelerator) -> Result<i32, Stop> {
         Monitor::start(backend, shown.clone(), shared);
     }
     live(&main_loop, &runstate, &machine, shown.options.start_paused);
-    chardevs.outputs().iter().for_each(|output| output.flush());
+    let outputs = chardevs.lock().outputs();
+    outputs.iter().for_each(|output| output.flush());
     backends.close()?;
     let synced = machine.memory.sync();
     synced.map_err(|error| format!("-object memory-backend-file: {error}"))?;

@@ -12,6 +12,8 @@ pub trait CharFrontend: Send + Sync {
     fn receive_break(&self) {}
     /// The keyboard of a shared back end was switched to this device (Ctrl-A c).
     fn focused(&self) {}
+    /// The window of the back end has so many columns and rows now.
+    fn resized(&self, _columns: u16, _rows: u16) {}
 }
 
 /// The host side: takes what the guest prints, and feeds a front end.

@@ -1,10 +1,12 @@
 //! Machines without an accelerator: what the options make of the board.
 
+use chardev::Chardevs;
 use include::{AccessSize, AddressSpace, PhysAddr, ShutdownCause, VirtAddr};
 use parking_lot::Mutex;
 use util::main_loop::MainLoop;
 
 use super::*;
+use crate::console::HostTerminal;
 use crate::options;
 
 #[derive(Default)]
@@ -52,7 +54,10 @@ fn machine(line: &str) -> Result<(Joined, Arc<Ended>), String> {
     let main_loop = MainLoop::new();
     let ended = Arc::new(Ended::default());
     let timers = main_loop.timers().clone();
-    let backends = Backends::open(&options, timers.clone())?;
+    let terminal = Arc::new(HostTerminal);
+    let chardevs = Chardevs::new(main_loop.poster(), ended.clone(), terminal, 1);
+    let chardevs = Arc::new(Mutex::new(chardevs));
+    let backends = Backends::open(&options, timers.clone(), chardevs)?;
     let host = Host {
         timers,
         backends,

@@ -2,7 +2,8 @@
 
 use block::options::drive_of_file;
 use fsdev::options::{parse_fsdev, parse_virtfs};
-use util::keyval::KeyVal;
+use hw::virtio::drivers::drivers;
+use util::keyval::{KeyVal, parse_switch};
 use util::log;
 
 use super::values::{self, parse_named};
@@ -61,6 +62,9 @@ const OPTIONS: &[Row] = &[
         |o, v| { o.ram_bytes = values::ram_size(v)?; Ok(()) }),
     row(&["device"], "driver[,prop=value[,...]]", "add a device ('-device help' lists them)",
         |o, v| { o.devices.push(device(v)?); Ok(()) }),
+    row(&["global"], "driver.property=value", "a property of all devices of a driver; \
+        virtio-mmio.force-legacy=off makes the slots modern",
+        global),
     row(&["object"], "rng-random,id=id[,filename=file] | rng-builtin,id=id\
         | memory-backend-ram,id=id,size=size[,prealloc=on|off]\
         | memory-backend-file,id=id,size=size,mem-path=path[,share=on|off][,readonly=on|off]\
@@ -190,7 +194,6 @@ const NOT_THERE: &[&str] = &[
     "fw_cfg",
     "g",
     "gdb",
-    "global",
     "incoming",
     "iscsi",
     "jitdump",
@@ -327,6 +330,19 @@ fn device(value: &str) -> Result<super::Named, Stop> {
         "help" | "?" => Err(Stop::Help(Topic::Devices)),
         value => Ok(parse_named(value, "device")?),
     }
+}
+
+fn global(options: &mut Options, value: &str) -> Result<(), Stop> {
+    let (driver, property, value) = values::global(value)?;
+    let mut known = drivers();
+    match (driver.as_str(), property.as_str()) {
+        ("virtio-mmio", "force-legacy") => {
+            options.virtio_mmio.force_legacy = parse_switch(&property, &value)?;
+        }
+        _ if known.any(|name| name == driver) => options.globals.push((driver, property, value)),
+        _ => return Err(format!("there is no property {property} of '{driver}' yet").into()),
+    }
+    Ok(())
 }
 
 fn action(options: &mut Options, value: &str) -> Result<(), Stop> {

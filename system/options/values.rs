@@ -447,3 +447,22 @@ pub fn parse_named(text: &str, what: &str) -> Result<Named, String> {
     }
     Ok(Named { name, properties })
 }
+
+/// `-global driver.property=value`, or the three with their names.
+pub fn global(text: &str) -> Result<(String, String, String), String> {
+    let short = text.split_once('=').and_then(|(name, value)| {
+        let (driver, property) = name.split_once('.')?;
+        Some((driver.into(), property.into(), value.into()))
+    });
+    if let Some(short) = short {
+        return Ok(short);
+    }
+    let mut keyval = KeyVal::parse(text, None)?;
+    let mut part = |key: &str| {
+        let value = keyval.take(key);
+        value.ok_or_else(|| format!("'{text}' is not driver.property=value"))
+    };
+    let global = (part("driver")?, part("property")?, part("value")?);
+    keyval.finish()?;
+    Ok(global)
+}

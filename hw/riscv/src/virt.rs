@@ -24,7 +24,7 @@ use hw::nvram::fw_cfg::{FwCfg, keys};
 use hw::rtc::goldfish_rtc::GoldfishRtc;
 use hw::virtio::drivers;
 use hw::virtio::virtio_bus::VirtioBus;
-use hw::virtio::virtio_mmio::{VirtioMmio, VirtioMmioConfig};
+use hw::virtio::virtio_mmio::VirtioMmio;
 use include::{AddressSpace, BusError, IrqLine, IrqSink, MmioDevice, PhysAddr, TickCounter};
 use parking_lot::Mutex;
 
@@ -254,9 +254,8 @@ impl Board {
         let irq = self.irq(&UART0, 0);
         self.map(&UART0, 0, Serial::new(backend, irq, wiring.timers.clone()));
         for slot in 0..VIRTIO.count {
-            let transport = VirtioMmioConfig { force_legacy: true };
             let irq = self.irq(&VIRTIO, slot);
-            let transport = VirtioMmio::new(transport, wiring.memory.clone(), irq);
+            let transport = VirtioMmio::new(config.virtio_mmio, wiring.memory.clone(), irq);
             self.virtio_slots.push(transport.lock().bus());
             self.map(&VIRTIO, slot, transport);
         }

@@ -9,6 +9,7 @@ use hw::core::device_tree::{Node, parse};
 use hw::core::loader::Blob;
 use hw::rtc::goldfish_rtc::RtcConfig;
 use hw::virtio::drivers::DeviceOption;
+use hw::virtio::virtio_mmio::VirtioMmioConfig;
 use hw_riscv::virt::memory_map::{CLINT, PLIC, RTC, TEST, UART0, VIRT_MEMORY_MAP, VIRTIO};
 use hw_riscv::{IsaDescription, Machine, MachineWiring, VirtConfig, build};
 use include::{AccessSize, ClockType, IrqSink};
@@ -67,6 +68,7 @@ fn config() -> VirtConfig {
         append: None,
         dtb: None,
         devices: Vec::new(),
+        virtio_mmio: VirtioMmioConfig::default(),
         rtc: RtcConfig {
             clock: ClockType::Host,
             offset_ns: 0,

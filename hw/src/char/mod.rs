@@ -1,2 +1,3 @@
 //! Character devices.
 pub mod serial;
+pub mod virtio_console;

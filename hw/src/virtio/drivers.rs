@@ -4,13 +4,14 @@
 use std::io;
 use std::sync::Arc;
 
-use include::{BlockBackend, FileSystem, TimerService};
+use include::{BlockBackend, CharBackend, FileSystem, TimerService};
 use parking_lot::Mutex;
 use util::coroutine::AioContext;
 
-use super::virtio_bus::{VirtioBus, VirtioDevice};
+use super::virtio_bus::{COMMON_FEATURES, VirtioBus, VirtioDevice};
 use super::virtio_rng::{RngConfig, VirtioRng};
 use crate::block::virtio_blk::{BlkConfig, RANGE_SECTORS_MAX, VirtioBlk};
+use crate::char::virtio_console::{PORTS_DEFAULT, PortConfig, VirtioSerial};
 use crate::ninep::virtio::Virtio9p;
 
 /// One `-device driver,name=value,...`.
@@ -26,6 +27,8 @@ pub struct DeviceOption {
 pub trait Host: Send + Sync {
     /// `drive=`: a `-drive` or a `-blockdev`.
     fn drive(&self, id: &str) -> Result<Arc<dyn BlockBackend>, String>;
+    /// `chardev=`.
+    fn chardev(&self, id: &str) -> Result<Arc<dyn CharBackend>, String>;
     /// `fsdev=`.
     fn share(&self, id: &str) -> Result<Arc<dyn FileSystem>, String>;
     /// Fills the buffer with random bytes, or says what failed.
@@ -69,11 +72,25 @@ type Made = Result<Box<dyn VirtioDevice>, DeviceError>;
 /// What makes a device out of its properties; it takes those that it knows.
 type Create = fn(&mut Properties<'_>, &Arc<dyn Host>) -> Made;
 
+/// What a driver's name stands for.
+#[derive(Clone, Copy)]
+enum Driver {
+    /// A device of the virtio bus.
+    Device(Create),
+    /// A device of the virtio bus with ports.
+    Serial,
+    /// A port of the last one.
+    Port { is_console: bool },
+}
+
 /// The drivers that `-device` knows.
-const DRIVERS: &[(&str, Create)] = &[
-    ("virtio-9p-device", create_9p),
-    ("virtio-blk-device", create_blk),
-    ("virtio-rng-device", create_rng),
+const DRIVERS: &[(&str, Driver)] = &[
+    ("virtconsole", Driver::Port { is_console: true }),
+    ("virtio-9p-device", Driver::Device(create_9p)),
+    ("virtio-blk-device", Driver::Device(create_blk)),
+    ("virtio-rng-device", Driver::Device(create_rng)),
+    ("virtio-serial-device", Driver::Serial),
+    ("virtserialport", Driver::Port { is_console: false }),
 ];
 
 /// The drivers by name, for `-device help`.
@@ -88,21 +105,143 @@ pub fn plug_all(
     slots: &[Arc<Mutex<VirtioBus>>],
     host: &Arc<dyn Host>,
 ) -> Result<(), DeviceError> {
-    let mut free: Vec<bool> = vec![true; slots.len()];
-    let mut ids: Vec<String> = Vec::new();
-    for option in options {
+    let mut plugger = Plugger {
+        host,
+        slots,
+        free: vec![true; slots.len()],
+        ids: Vec::new(),
+        serials: Vec::new(),
+    };
+    options.iter().try_for_each(|option| plugger.add(option))?;
+    plugger.plug_serials();
+    Ok(())
+}
+
+/// A device that gets ports, which later options may name.
+struct Serial {
+    /// The name of its bus.
+    bus: String,
+    slot: usize,
+    /// Of [`COMMON_FEATURES`].
+    common: u64,
+    device: Box<VirtioSerial>,
+}
+
+/// Goes through the options in order.
+struct Plugger<'a> {
+    host: &'a Arc<dyn Host>,
+    slots: &'a [Arc<Mutex<VirtioBus>>],
+    /// Slots that no device has yet.
+    free: Vec<bool>,
+    ids: Vec<String>,
+    serials: Vec<Serial>,
+}
+
+impl Plugger<'_> {
+    fn add(&mut self, option: &DeviceOption) -> Result<(), DeviceError> {
         let known = DRIVERS.iter().find(|(name, _)| *name == option.driver);
-        let (_, create) = known.ok_or_else(|| no_driver(&option.driver))?;
+        let (_, driver) = known.ok_or_else(|| no_driver(&option.driver))?;
         let mut properties = Properties::new(option);
-        properties.id(&mut ids)?;
-        let slot = properties.slot(&free)?;
-        let device = create(&mut properties, host)?;
+        let id = properties.id(&mut self.ids)?;
+        match driver {
+            Driver::Device(create) => self.add_device(*create, properties),
+            Driver::Serial => self.add_serial(id, properties),
+            Driver::Port { is_console } => self.add_port(*is_console, properties),
+        }
+    }
+
+    fn add_device(
+        &mut self,
+        create: Create,
+        mut properties: Properties<'_>,
+    ) -> Result<(), DeviceError> {
+        let slot = properties.slot(&self.free)?;
+        let common = properties.common_features()?;
+        let device = create(&mut properties, self.host)?;
         properties.finish()?;
-        free[slot] = false;
-        let plugged = VirtioBus::plug(&slots[slot], device);
+        self.free[slot] = false;
+        self.plug(slot, device, common);
+        Ok(())
+    }
+
+    fn plug(&self, slot: usize, device: Box<dyn VirtioDevice>, common: u64) {
+        let plugged = VirtioBus::plug_with(&self.slots[slot], device, common);
         assert!(plugged.is_ok(), "a free slot had a device");
     }
-    Ok(())
+
+    fn add_serial(
+        &mut self,
+        id: Option<&str>,
+        mut properties: Properties<'_>,
+    ) -> Result<(), DeviceError> {
+        const PORTS: &str = "a number from 1 to 511";
+        let slot = properties.slot(&self.free)?;
+        let common = properties.common_features()?;
+        let max_ports = properties.number("max_ports", 1..=511, PORTS)?;
+        let max_ports = max_ports.map_or(PORTS_DEFAULT, |count| count as u32);
+        let device = VirtioSerial::new(max_ports, self.host.timers());
+        let device = device.map_err(|reason| properties.refused(reason))?;
+        properties.finish()?;
+        self.free[slot] = false;
+        let bus = match id {
+            Some(id) => format!("{id}.0"),
+            None => format!("virtio-serial-bus.{}", self.serials.len()),
+        };
+        self.serials.push(Serial {
+            bus,
+            slot,
+            common,
+            device,
+        });
+        Ok(())
+    }
+
+    fn add_port(
+        &mut self,
+        is_console: bool,
+        mut properties: Properties<'_>,
+    ) -> Result<(), DeviceError> {
+        let backend = properties.take("chardev").map(|id| self.host.chardev(id));
+        let backend = backend.transpose();
+        let config = PortConfig {
+            is_console,
+            nr: properties
+                .number("nr", 0..=510, "a number from 0 to 510")?
+                .map(|nr| nr as u32),
+            name: properties.take("name").map(str::to_string),
+            backend: backend.map_err(|reason| properties.refused(reason))?,
+        };
+        let serial = self.serial_of(&mut properties)?;
+        let added = serial.device.add_port(config);
+        added.map_err(|reason| properties.refused(reason))?;
+        properties.finish()
+    }
+
+    /// The device for a port: the one that `bus=` names, or the first with room.
+    fn serial_of(&mut self, properties: &mut Properties<'_>) -> Result<&mut Serial, DeviceError> {
+        const BUS: &str = "the bus of a virtio-serial-device before it (id.0)";
+        let found = match properties.take("bus") {
+            Some(bus) => {
+                let found = self.serials.iter().position(|serial| serial.bus == bus);
+                Some(found.ok_or_else(|| properties.bad_value("bus", bus, BUS))?)
+            }
+            None => {
+                let mut serials = self.serials.iter();
+                serials.position(|serial| !serial.device.is_full())
+            }
+        };
+        let none =
+            || properties.refused("there is no virtio-serial-device with room for it".into());
+        found
+            .and_then(|index| self.serials.get_mut(index))
+            .ok_or_else(none)
+    }
+
+    fn plug_serials(&mut self) {
+        for serial in std::mem::take(&mut self.serials) {
+            self.plug(serial.slot, serial.device, serial.common);
+        }
+    }
 }
 
 fn no_driver(driver: &str) -> DeviceError {
@@ -283,10 +422,21 @@ impl<'a> Properties<'a> {
             .map_err(|_| self.bad_value(name, text, "on or off"))
     }
 
+    /// Those of [`COMMON_FEATURES`] that shall be offered.
+    fn common_features(&mut self) -> Result<u64, DeviceError> {
+        let mut features = 0;
+        for (name, bit, default) in COMMON_FEATURES {
+            if self.switch(name)?.unwrap_or(*default) {
+                features |= bit;
+            }
+        }
+        Ok(features)
+    }
+
     /// Notes `id=`, which no two devices may share.
-    fn id(&mut self, ids: &mut Vec<String>) -> Result<(), DeviceError> {
+    fn id(&mut self, ids: &mut Vec<String>) -> Result<Option<&'a str>, DeviceError> {
         let Some(id) = self.take("id") else {
-            return Ok(());
+            return Ok(None);
         };
         if ids.iter().any(|other| other == id) {
             return Err(DeviceError::DuplicateId {
@@ -295,7 +445,7 @@ impl<'a> Properties<'a> {
             });
         }
         ids.push(id.into());
-        Ok(())
+        Ok(Some(id))
     }
 
     /// The slot for the device: `bus=virtio-mmio-bus.N`, or a free one.

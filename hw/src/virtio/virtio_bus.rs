@@ -9,12 +9,20 @@ use super::spec::{feature, isr, status};
 use super::virtqueue::{Element, QueueError, VirtQueue};
 use crate::core::log_guest_error;
 
-/// What every device offers besides its own features.
-const COMMON_FEATURES: u64 = feature::NOTIFY_ON_EMPTY
-    | feature::ANY_LAYOUT
-    | feature::INDIRECT_DESC
-    | feature::EVENT_IDX
-    | feature::VERSION_1;
+/// Features that every device offers besides its own: QEMU's property, the bit, the default.
+pub const COMMON_FEATURES: &[(&str, u64, bool)] = &[
+    ("any_layout", feature::ANY_LAYOUT, true),
+    ("event_idx", feature::EVENT_IDX, true),
+    ("indirect_desc", feature::INDIRECT_DESC, true),
+    ("notify_on_empty", feature::NOTIFY_ON_EMPTY, true),
+    ("packed", feature::RING_PACKED, false),
+];
+
+/// The bits of [`COMMON_FEATURES`] that are on by default.
+fn default_features() -> u64 {
+    let on = COMMON_FEATURES.iter().filter(|(_, _, default)| *default);
+    on.fold(0, |all, (_, bit, _)| all | bit)
+}
 
 /// A shared memory region of a device (2.10), where the guest sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +35,7 @@ pub struct SharedMemory {
 pub trait VirtioDevice: Send {
     /// Device type, see [`super::spec::device_id`].
     fn device_id(&self) -> u32;
-    /// Features of this type of device, and [`feature::RING_PACKED`] if it shall be offered.
+    /// Features of this type of device; [`COMMON_FEATURES`] are the bus's affair.
     fn features(&self) -> u64;
     /// Greatest size of each queue, a power of two.
     fn queue_sizes(&self) -> &[u16];
@@ -193,9 +201,15 @@ impl VirtioBus {
     }
 
     /// Puts a device into the slot, before the machine runs.
-    pub fn plug(
+    pub fn plug(bus: &Arc<Mutex<Self>>, device: Box<dyn VirtioDevice>) -> Result<(), BusOccupied> {
+        Self::plug_with(bus, device, default_features())
+    }
+
+    /// The same with other [`COMMON_FEATURES`] than the default ones.
+    pub fn plug_with(
         bus: &Arc<Mutex<Self>>,
         mut device: Box<dyn VirtioDevice>,
+        common: u64,
     ) -> Result<(), BusOccupied> {
         let weak = Arc::downgrade(bus);
         let mut bus = bus.lock();
@@ -206,7 +220,7 @@ impl VirtioBus {
         let memory = bus.state.memory.clone();
         let queue = |&size| VirtQueue::new(memory.clone(), size);
         bus.state.queues = device.queue_sizes().iter().map(queue).collect();
-        bus.state.host_features = COMMON_FEATURES | device.features();
+        bus.state.host_features = feature::VERSION_1 | common | device.features();
         bus.device = Some(device);
         Ok(())
     }

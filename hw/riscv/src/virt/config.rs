@@ -5,6 +5,7 @@ use std::sync::Arc;
 use hw::core::loader::Blob;
 use hw::rtc::goldfish_rtc::RtcConfig;
 use hw::virtio::drivers::{DeviceOption, Host};
+use hw::virtio::virtio_mmio::VirtioMmioConfig;
 use include::{AddressSpace, CharBackend, IrqSink, RunStateControl, TimerService};
 
 /// Where random bytes come from: fills the buffer, or says what failed. Callable from any thread.
@@ -49,6 +50,8 @@ pub struct VirtConfig {
     pub dtb: Option<Blob>,
     /// `-device`, in order.
     pub devices: Vec<DeviceOption>,
+    /// The slots that they go into.
+    pub virtio_mmio: VirtioMmioConfig,
     /// `-rtc`.
     pub rtc: RtcConfig,
 }

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use hw::virtio::drivers::Host;
 use include::{
-    AccessSize, AddressSpace, BlockBackend, BusError, Clock, ClockType, FileSystem, IrqSink,
-    PhysAddr, RamPage, RunStateControl, ShutdownCause, Timer, TimerCallback, TimerService,
+    AccessSize, AddressSpace, BlockBackend, BusError, CharBackend, Clock, ClockType, FileSystem,
+    IrqSink, PhysAddr, RamPage, RunStateControl, ShutdownCause, Timer, TimerCallback, TimerService,
 };
 use parking_lot::Mutex;
 use util::coroutine::AioContext;
@@ -125,6 +125,9 @@ pub struct NoHost;
 impl Host for NoHost {
     fn drive(&self, _id: &str) -> Result<Arc<dyn BlockBackend>, String> {
         Err("there is no drive".into())
+    }
+    fn chardev(&self, _id: &str) -> Result<Arc<dyn CharBackend>, String> {
+        Err("there is no chardev".into())
     }
     fn share(&self, _id: &str) -> Result<Arc<dyn FileSystem>, String> {
         Err("there is no share".into())

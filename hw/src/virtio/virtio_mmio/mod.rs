@@ -30,7 +30,7 @@ pub const VIRTIO_MMIO_SIZE: u64 = 0x200;
 const LEGACY_ALIGN: u32 = 4096;
 
 /// Properties of the transport.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VirtioMmioConfig {
     /// QEMU's property `force-legacy`: answer as version 1.
     pub force_legacy: bool,
