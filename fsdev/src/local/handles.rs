@@ -1,6 +1,6 @@
-//! Open files and folders. At most [`OPEN_MAX`] have a descriptor of the host: those that were used
-//! longest ago lose it, and get it back when they are used again, if their name still leads to the
-//! same file. Files whose name is removed keep theirs.
+//! Open files and folders. At most [`OPEN_MAX`] have a descriptor of the host: those that got
+//! theirs first lose it, and get it back when they are used again, if their name still leads to
+//! the same file. Files whose name is removed keep theirs.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -101,7 +101,7 @@ impl Listing {
 #[derive(Default)]
 struct State {
     handles: HashMap<u64, (Arc<Handle>, u64)>,
-    /// Handles that may lose their descriptor, by when they were used last.
+    /// Handles that may lose their descriptor, by when they got it.
     order: BTreeMap<u64, u64>,
     next: u64,
     clock: u64,
@@ -147,7 +147,7 @@ impl Handles {
         let id = state.next;
         state.handles.insert(id, (Arc::new(handle), 0));
         drop(state);
-        self.used(id);
+        self.got(id);
         Ok(HandleId(id))
     }
 
@@ -158,8 +158,8 @@ impl Handles {
         Some(handle)
     }
 
-    /// A handle has a descriptor and was used: the oldest ones lose theirs.
-    fn used(&self, id: u64) {
+    /// A handle has got a descriptor: the oldest ones lose theirs.
+    fn got(&self, id: u64) {
         let mut oldest = Vec::new();
         let mut state = self.0.lock();
         let State {
@@ -201,7 +201,7 @@ impl Handles {
         }
         *place = Some(again.clone());
         drop(place);
-        self.used(id.0);
+        self.got(id.0);
         Ok(again)
     }
 
@@ -234,7 +234,7 @@ impl Handles {
         };
         let open = || tree.folder(handle.node)?.read_dir();
         let done = listing.lock().read(offset, open, take);
-        self.used(id.0);
+        self.got(id.0);
         done
     }
 

@@ -162,6 +162,9 @@ fn flushed_requests_are_given_up() {
     wait_until(|| rig.gate.came.load(Ordering::Acquire) == usize::from(workers));
     rig.send(100, Rig::read(11));
     rig.send(101, Tflush { oldtag: 100 });
+    // When this one is answered, that one has been looked at.
+    rig.send(102, Tflush { oldtag: 999 });
+    assert_eq!(rig.answer().0, 102);
     rig.gate.open();
     let mut answers: Vec<_> = (0..workers + 2).map(|_| rig.answer()).collect();
     answers.retain(|(tag, _)| *tag >= 100);
