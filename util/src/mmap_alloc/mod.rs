@@ -281,6 +281,7 @@ mod tests {
     #[test]
     fn aligned_numbers_are_copied_in_one() {
         let block = RamBlock::alloc(8192).expect("memory");
+        assert!(block.write(64, &[0xff, 0]));
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 for step in 0..2_000_000u32 {
@@ -294,7 +295,7 @@ mod tests {
                 let mut bytes = [0; 2];
                 assert!(block.read(64, &mut bytes) && block.read(66, &mut last));
                 let number = u16::from_le_bytes(bytes);
-                assert!([0, 0xff, 0x100].contains(&number), "{number:#x}");
+                assert!([0xff, 0x100].contains(&number), "{number:#x}");
             }
         });
     }
