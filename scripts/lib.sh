@@ -11,9 +11,9 @@ mkdir -p "$TINAMOU_BUILD"
 TINAMOU_BUILD=$(cd "$TINAMOU_BUILD" && pwd)
 export TINAMOU_ROOT TINAMOU_BUILD
 
-# The Debian suite of the compilers and of the native QEMU, and that of the guest.
+# The Debian suite of the compilers and of the native QEMU, and that of the guest (which may be set).
 export TOOLS_SUITE=forky
-export GUEST_SUITE=trixie
+export GUEST_SUITE=${GUEST_SUITE:-trixie}
 export EMSCRIPTEN_VERSION_MIN=4.0.0
 # What scripts/setup-node is for; everything else runs on 20 too.
 export NODE_VERSION_NEW=24

@@ -1,5 +1,5 @@
-//! What the host gives to the machine's devices: disks, shared folders, random bytes. Opened from the
-//! options, and asked for by the devices.
+//! What the host gives to the machine's devices: disks, shared folders, random bytes. Opened from
+//! the options, and asked for by the devices.
 
 use std::collections::HashMap;
 use std::io;

@@ -50,7 +50,9 @@ fn long_functions(lines: &[&str]) -> Vec<(usize, usize)> {
         }
         let indent = line.len() - trimmed.len();
         let end = format!("{}}}", " ".repeat(indent));
-        let semicolon = |l: &&str| l.trim_end().ends_with(';') && !l.starts_with(' ');
+        // A declaration in a trait.
+        let outer = |l: &str| l.len() - l.trim_start().len() <= indent;
+        let semicolon = |l: &&str| l.trim_end().ends_with(';') && outer(l);
         let length = lines[start..]
             .iter()
             .position(|l| *l == end || semicolon(l))

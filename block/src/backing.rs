@@ -5,80 +5,105 @@ use std::sync::Arc;
 use crate::file::File;
 use crate::node::{Child, Node};
 use crate::probe;
+use crate::qcow2::header::Header;
 use crate::qcow2::{self, Qcow2};
 use crate::raw::Raw;
 
-/// Each file of a chain takes some stack of the coroutines that read it.
-const CHAIN_MAX: u32 = 24;
+/// Each image of a chain takes some stack of the coroutines that read it.
+const CHAIN_MAX: usize = 32;
 
-/// Opens `child`, which is in a format. `depth` is how many images are above it.
+/// An image whose backing file is opened before it.
+struct Upper {
+    name: String,
+    child: Child,
+    header: Header,
+}
+
+/// Opens `child` in a format, or in the one that it shows, with all files below it. Errors are
+/// sentences that name the file.
 pub fn open_format(
-    format: &str,
+    format: Option<&str>,
     name: &str,
     child: Child,
     read_only: bool,
-    depth: u32,
 ) -> Result<Child, String> {
-    match format {
-        "raw" => Ok(Arc::new(Node::Raw(Raw::new(child, 0, None, false)?))),
-        "qcow2" => open_qcow2(name, child, read_only, depth),
-        _ => Err(format!(
-            "cannot open '{name}': the format '{format}' is not there yet in Tinamou"
-        )),
+    let (mut format, mut name, mut child) = (format.map(String::from), name.to_string(), child);
+    // A loop and not recursion, which would take the stack that reading is promised.
+    let mut uppers: Vec<Upper> = Vec::new();
+    let mut node = loop {
+        let read_only = read_only || !uppers.is_empty();
+        let guarded = format.is_none();
+        let known = match format.take() {
+            Some(format) => format,
+            None => probed(&name, &child, read_only)?,
+        };
+        match known.as_str() {
+            "raw" => break Arc::new(Node::Raw(Raw::new(child, 0, None, guarded)?)),
+            "qcow2" => (),
+            other => return Err(cannot(&name, &no_format(other))),
+        }
+        let header = qcow2::read_header(&child).map_err(|reason| cannot(&name, &reason))?;
+        let Some(below) = &header.backing else {
+            break open_qcow2(&name, child, &header, None, read_only)?;
+        };
+        if uppers.len() == CHAIN_MAX {
+            let reason = format!("it is below {CHAIN_MAX} images, and has a backing file, too");
+            return Err(cannot(&name, &reason));
+        }
+        let below = backing_name(&name, below).map_err(|reason| cannot(&name, &reason))?;
+        let file = File::open(&below, true, true)
+            .map_err(|reason| cannot(&name, &format!("its backing file '{below}': {reason}")))?;
+        format.clone_from(&header.backing_format);
+        let upper = std::mem::replace(&mut child, Arc::new(Node::File(file)));
+        uppers.push(Upper {
+            name: std::mem::replace(&mut name, below),
+            child: upper,
+            header,
+        });
+    };
+    while let Some(upper) = uppers.pop() {
+        let read_only = read_only || !uppers.is_empty();
+        let (child, header) = (upper.child, upper.header);
+        node = open_qcow2(&upper.name, child, &header, Some(node), read_only)?;
     }
+    Ok(node)
 }
 
-/// Opens it in the format that it shows, or as raw.
-pub fn open_probed(name: &str, child: Child, read_only: bool, depth: u32) -> Result<Child, String> {
+fn cannot(name: &str, reason: &str) -> String {
+    format!("cannot open '{name}': {reason}")
+}
+
+fn no_format(format: &str) -> String {
+    format!("the format '{format}' is not there yet in Tinamou")
+}
+
+fn open_qcow2(
+    name: &str,
+    child: Child,
+    header: &Header,
+    backing: Option<Child>,
+    read_only: bool,
+) -> Result<Child, String> {
+    let image = Qcow2::open(child, header, backing, read_only);
+    let image = image.map_err(|reason| cannot(name, &reason))?;
+    Ok(Arc::new(Node::Qcow2(Box::new(image))))
+}
+
+/// The format that an image shows, or raw.
+fn probed(name: &str, child: &Child, read_only: bool) -> Result<String, String> {
     let mut start = vec![0; child.len().min(probe::BYTES as u64) as usize];
     let read = child.read(0, &mut start);
     read.map_err(|error| format!("cannot read '{name}': {error}"))?;
     if let Some(format) = probe::format(&start) {
-        return open_format(format, name, child, read_only, depth);
+        return Ok(format.into());
     }
-    if !read_only && !matches!(*child, Node::Null(_)) {
+    if !read_only && !matches!(**child, Node::Null(_)) {
         log::warn!(
             "'{name}' is taken to be raw, since its format was not given; writes that would make \
              it look like another format are refused (format=raw lifts that)"
         );
     }
-    Ok(Arc::new(Node::Raw(Raw::new(child, 0, None, true)?)))
-}
-
-fn open_qcow2(name: &str, child: Child, read_only: bool, depth: u32) -> Result<Child, String> {
-    let sentence = |reason: String| format!("cannot open '{name}': {reason}");
-    let header = qcow2::read_header(&child).map_err(sentence)?;
-    let backing = match &header.backing {
-        None => None,
-        Some(_) if depth >= CHAIN_MAX => {
-            return Err(sentence(format!(
-                "there are more than {CHAIN_MAX} backing files"
-            )));
-        }
-        Some(below) => {
-            let format = header.backing_format.as_deref();
-            Some(open_backing(name, below, format, depth + 1).map_err(sentence)?)
-        }
-    };
-    let image = Qcow2::open(child, &header, backing, read_only).map_err(sentence)?;
-    Ok(Arc::new(Node::Qcow2(Box::new(image))))
-}
-
-/// Opens the file `below`, as the image `above` names it: it is never written.
-fn open_backing(
-    above: &str,
-    below: &str,
-    format: Option<&str>,
-    depth: u32,
-) -> Result<Child, String> {
-    let name = backing_name(above, below)?;
-    let file = File::open(&name, true, true);
-    let file = file.map_err(|reason| format!("cannot open its backing file '{name}': {reason}"))?;
-    let child = Arc::new(Node::File(file));
-    match format {
-        Some(format) => open_format(format, &name, child, true, depth),
-        None => open_probed(&name, child, true, depth),
-    }
+    Ok("raw".into())
 }
 
 /// Names of backing files are relative to the folder of the image that has them.

@@ -142,12 +142,12 @@ fn open_node(
         NodeOptions::Qcow2 { below } => {
             let name = describe(below);
             let child = open_node(below, read_only, taken)?;
-            return backing::open_format("qcow2", &name, child, read_only, 0);
+            return backing::open_format(Some("qcow2"), &name, child, read_only);
         }
         NodeOptions::Probe { below } => {
             let name = describe(below);
             let child = open_node(below, read_only, taken)?;
-            return backing::open_probed(&name, child, read_only, 0);
+            return backing::open_format(None, &name, child, read_only);
         }
     };
     Ok(Arc::new(node))

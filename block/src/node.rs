@@ -117,7 +117,7 @@ impl Node {
 }
 
 /// Zeros to write where there is no quicker way.
-const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// Writes zeros like any other data.
 pub fn write_plain_zeroes(

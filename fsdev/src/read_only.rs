@@ -15,6 +15,9 @@ impl ReadOnly {
 }
 
 impl FileSystem for ReadOnly {
+    fn blocks(&self) -> bool {
+        self.0.blocks()
+    }
     fn root(&self) -> Result<Entry, Errno> {
         self.0.root()
     }

@@ -1,8 +1,9 @@
 //! Shared file systems: the server side (`hw/9pfs`) asks, drivers (`fsdev/`) answer.
 //!
-//! All calls may block and come from workers of the thread pool, many at a time. Names are bytes of
-//! one path component: drivers refuse (EINVAL) an empty one, `.`, `..`, and one with a slash or NUL.
-//! No call follows a symbolic link: links are for the guest to follow.
+//! All calls may block and come from workers of the thread pool, many at a time; only
+//! [`FileSystem::forget`] is quick and may come from anywhere. Names are bytes of one path
+//! component: drivers refuse an empty one, `.`, `..`, and one with a slash or NUL. No call follows
+//! a symbolic link: links are for the guest to follow.
 
 use crate::Errno;
 
@@ -184,6 +185,11 @@ pub struct StatFs {
 /// A tree of files. Where a call takes a node and a handle, the handle (if there is one) is open on
 /// that node, and is what counts: it goes on working when the name is gone.
 pub trait FileSystem: Send + Sync {
+    /// Whether calls may block. Those of a file system that never does need no worker.
+    fn blocks(&self) -> bool {
+        true
+    }
+
     /// The top folder.
     fn root(&self) -> Result<Entry, Errno>;
     /// What is called `name` in a folder.

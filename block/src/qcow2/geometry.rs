@@ -63,7 +63,7 @@ impl Geometry {
 
     /// Clusters that a block of reference counts describes.
     pub fn refblock_entries(&self) -> u64 {
-        self.cluster() * 8 >> self.refcount_order
+        (self.cluster() * 8) >> self.refcount_order
     }
 
     /// How many clusters hold so many bytes.
@@ -152,7 +152,7 @@ mod tests {
     fn counts_of_all_widths() {
         for order in 0..=6 {
             let mut page = [0; 64];
-            let count = 64 * 8 >> order;
+            let count = (64 * 8) >> order;
             let largest = u64::MAX >> (64 - (1 << order));
             for index in 0..count {
                 assert!(set_count(&mut page, order, index, largest));

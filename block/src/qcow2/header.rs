@@ -121,7 +121,7 @@ impl Header {
             return Err("it is encrypted, which is not there yet in Tinamou".into());
         }
         let names = header.parse_extensions(cluster)?;
-        header.check_features(&names)?;
+        header.check_features(names)?;
         header.parse_backing(cluster)?;
         header.check_tables()?;
         Ok(header)
@@ -225,7 +225,8 @@ impl Header {
     fn check_tables(&self) -> Result<(), String> {
         let cluster = 1u64 << self.cluster_bits;
         let placed = |offset: u64, bytes: u64| {
-            offset % cluster == 0 && offset.checked_add(bytes).is_some_and(|end| end < 1 << 56)
+            offset.is_multiple_of(cluster)
+                && offset.checked_add(bytes).is_some_and(|end| end < 1 << 56)
         };
         let l1_bytes = u64::from(self.l1_size) * 8;
         if i64::try_from(self.size).is_err() {

@@ -126,7 +126,7 @@ impl<S: Storage> Meta<S> {
         let reftable_entries = u64::from(header.reftable_clusters) * geometry.entries();
         let l1 = Table::read(&storage, header.l1_offset, header.l1_size as usize)?;
         let reftable = Table::read(&storage, header.reftable_offset, reftable_entries as usize)?;
-        let host_end = storage.len().next_multiple_of(geometry.cluster());
+        let host_end = storage.size().next_multiple_of(geometry.cluster());
         let mut meta = Self {
             l2: Pages::new(geometry.page(), L2_BYTES_MAX),
             refblocks: Pages::new(geometry.page(), REFBLOCK_BYTES_MAX),

@@ -53,7 +53,7 @@ pub struct Qcow2<S> {
 /// Reads and checks the header of an image. Errors are sentences without the image's name.
 pub fn read_header<S: Storage>(storage: &S) -> Result<Header, String> {
     let sentence = |error: Errno| format!("its header cannot be read: {error}");
-    let there = |wanted: usize| storage.len().min(wanted as u64) as usize;
+    let there = |wanted: usize| storage.size().min(wanted as u64) as usize;
     let mut start = vec![0; there(header::LENGTH_V2)];
     storage.read_at(0, &mut start).map_err(sentence)?;
     let mut cluster = vec![0; there(header::bytes_to_read(&start)?)];
@@ -75,7 +75,7 @@ impl<S: Storage> Qcow2<S> {
                 (read-only=on does that, 'qemu-img check -r all' repairs it)"
                 .into());
         }
-        let file_end = storage.len();
+        let file_end = storage.size();
         if header.l1_offset > file_end || header.reftable_offset > file_end {
             return Err("its tables are behind its end".into());
         }
@@ -116,6 +116,11 @@ impl<S: Storage> Qcow2<S> {
 
     pub fn len(&self) -> u64 {
         self.len.load(Ordering::Relaxed)
+    }
+
+    /// True for a disk of no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// The guest's clusters that a range touches.

@@ -37,7 +37,7 @@ impl<S: Storage> Meta<S> {
     }
 
     fn counts_per_page(&self) -> u64 {
-        self.geometry.page() * 8 >> self.geometry.refcount_order
+        (self.geometry.page() * 8) >> self.geometry.refcount_order
     }
 
     /// How often a cluster is used.

@@ -7,7 +7,7 @@ use crate::node::Child;
 /// Bytes that can be read, written and made stable. All of it may wait.
 pub trait Storage: Clone + Send + Sync {
     /// How many bytes there are now.
-    fn len(&self) -> u64;
+    fn size(&self) -> u64;
     /// Fills the buffer; what lies behind the end reads as zeros.
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), Errno>;
     /// Writes; behind the end it makes the storage longer.
@@ -19,12 +19,12 @@ pub trait Storage: Clone + Send + Sync {
 }
 
 impl Storage for Child {
-    fn len(&self) -> u64 {
+    fn size(&self) -> u64 {
         crate::node::Node::len(self)
     }
 
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<(), Errno> {
-        let there = Storage::len(self).saturating_sub(offset);
+        let there = Storage::size(self).saturating_sub(offset);
         let count = there.min(buf.len() as u64) as usize;
         let (inside, behind) = buf.split_at_mut(count);
         behind.fill(0);
@@ -39,7 +39,7 @@ impl Storage for Child {
     }
 
     fn punch_hole(&self, offset: u64, bytes: u64) -> Result<(), Errno> {
-        let bytes = bytes.min(Storage::len(self).saturating_sub(offset));
+        let bytes = bytes.min(Storage::size(self).saturating_sub(offset));
         self.discard(offset, bytes)
     }
 

@@ -18,6 +18,8 @@ struct Place {
     clusters: u64,
     /// They were allocated for this; else they were the guest's before.
     new: bool,
+    /// They were behind everything, so they read as zeros.
+    blank: bool,
 }
 
 impl Mapping {
@@ -133,7 +135,12 @@ impl<S: Storage> Qcow2<S> {
         let place = place_for(&mut meta, run.mapping, wanted)?;
         drop(meta);
         let bytes = run.bytes.min((place.clusters << bits) - within) as usize;
-        let written = self.write_clusters(&place, offset, &data[..bytes]);
+        let data = &data[..bytes];
+        // Then nothing is around the data that would have to be written.
+        let written = match place.blank && self.is_zeros(run.mapping, offset - within) {
+            true => self.storage.write_at(place.host + within, data),
+            false => self.write_clusters(&place, offset, data),
+        };
         let mut meta = self.meta.lock();
         match written.and_then(|()| meta.check_sound()) {
             Ok(()) => link(&mut meta, &place, offset >> bits, run.mapping)?,
@@ -185,7 +192,7 @@ impl<S: Storage> Qcow2<S> {
         self.len.store(bytes, Ordering::Relaxed);
         drop(claim);
         // What the backing file has there was not the guest's before.
-        let covered = self.backing.as_ref().map_or(0, Storage::len).min(bytes);
+        let covered = self.backing.as_ref().map_or(0, Storage::size).min(bytes);
         match covered > old {
             true => self.write_zeroes(old, covered - old, true),
             false => Ok(()),
@@ -210,13 +217,17 @@ fn place_for<S: Storage>(
             host,
             clusters: wanted,
             new: false,
+            blank: false,
         });
     }
+    let end = meta.host_end;
     let (first, clusters) = meta.allocate(wanted)?;
+    let host = first << bits;
     Ok(Place {
-        host: first << bits,
+        host,
         clusters,
         new: true,
+        blank: host >= end,
     })
 }
 

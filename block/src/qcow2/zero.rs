@@ -68,7 +68,7 @@ impl<S: Storage> Qcow2<S> {
     fn covered_by_backing(&self, offset: u64) -> bool {
         self.backing
             .as_ref()
-            .is_some_and(|below| below.len() > offset)
+            .is_some_and(|below| below.size() > offset)
     }
 
     /// Writes zeros as data, a cluster at most at a time, where there are none.
@@ -91,13 +91,17 @@ impl<S: Storage> Qcow2<S> {
         let _claim = self.in_flight.claim(self.clusters(offset, 1), false);
         let mut meta = self.meta.lock();
         meta.shrink();
-        Ok(match meta.map(offset, 1)?.mapping {
+        let start = offset & !(self.geometry.cluster() - 1);
+        Ok(self.is_zeros(meta.map(offset, 1)?.mapping, start))
+    }
+
+    /// Whether a cluster that starts at `start` and has that mapping surely does.
+    pub(super) fn is_zeros(&self, mapping: Mapping, start: u64) -> bool {
+        match mapping {
             Mapping::Zero { .. } => true,
-            Mapping::Unallocated => {
-                !self.covered_by_backing(offset & !(self.geometry.cluster() - 1))
-            }
+            Mapping::Unallocated => !self.covered_by_backing(start),
             _ => false,
-        })
+        }
     }
 
     fn change_clusters(&self, from: u64, to: u64, wish: Wish) -> Result<(), Errno> {

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use include::Errno;
 use include::fsdev::{HandleId, NodeId};
@@ -13,7 +14,7 @@ use util::host_fs::{DirEntry, DirStream, HostFile, OpenFlags, Stat};
 use super::tree::Tree;
 
 /// Most descriptors of open files and folders.
-const OPEN_MAX: usize = 512;
+pub const OPEN_MAX: usize = 384;
 /// Most handles: what a guest can make its host remember.
 const HANDLES_MAX: usize = 1 << 18;
 /// How many entries of a folder are read at a time.
@@ -22,15 +23,17 @@ const ENTRIES: usize = 256;
 /// An open file or folder.
 pub struct Handle {
     pub node: NodeId,
-    pub kind: Kind,
+    kind: Kind,
+    /// Its name is gone, or may be: it keeps its descriptor.
+    pinned: AtomicBool,
 }
 
-pub enum Kind {
+enum Kind {
     File(FileHandle),
     Folder(Mutex<Listing>),
 }
 
-pub struct FileHandle {
+struct FileHandle {
     /// For opening it again.
     flags: OpenFlags,
     identity: (u64, u64),
@@ -39,7 +42,7 @@ pub struct FileHandle {
 
 /// How far a folder was read.
 #[derive(Default)]
-pub struct Listing {
+struct Listing {
     stream: Option<DirStream>,
     /// Entries that were read and not handed out, the next one last.
     rest: Vec<DirEntry>,
@@ -73,7 +76,7 @@ impl Listing {
     }
 
     /// Hands out entries from a place on until `take` does not take one.
-    pub fn read(
+    fn read(
         &mut self,
         mut offset: u64,
         open: impl Fn() -> Result<DirStream, Errno>,
@@ -121,22 +124,21 @@ impl Handles {
         flags: OpenFlags,
         stat: &Stat,
     ) -> Result<HandleId, Errno> {
-        self.add(Handle {
-            node,
-            kind: Kind::File(FileHandle {
-                flags,
-                identity: (stat.dev, stat.ino),
-                file: Mutex::new(Some(Arc::new(file))),
-            }),
-        })
+        let file = FileHandle {
+            flags,
+            identity: (stat.dev, stat.ino),
+            file: Mutex::new(Some(Arc::new(file))),
+        };
+        self.add(node, Kind::File(file))
     }
 
     pub fn add_folder(&self, node: NodeId) -> Result<HandleId, Errno> {
-        let kind = Kind::Folder(Mutex::default());
-        self.add(Handle { node, kind })
+        self.add(node, Kind::Folder(Mutex::default()))
     }
 
-    fn add(&self, handle: Handle) -> Result<HandleId, Errno> {
+    fn add(&self, node: NodeId, kind: Kind) -> Result<HandleId, Errno> {
+        let pinned = AtomicBool::new(false);
+        let handle = Handle { node, kind, pinned };
         let mut state = self.0.lock();
         if state.handles.len() >= HANDLES_MAX {
             return Err(Errno::ENFILE);
@@ -205,6 +207,10 @@ impl Handles {
 
     /// A handle's name is about to go: it gets its descriptor, and keeps it.
     pub fn pin(&self, tree: &Tree, id: u64) {
+        let Ok(handle) = self.get(HandleId(id)) else {
+            return;
+        };
+        handle.pinned.store(true, Ordering::Release);
         // If it cannot be had, the file is lost to the handle; there is nobody to tell.
         let _ = self.file(tree, HandleId(id));
         let mut state = self.0.lock();
@@ -241,11 +247,21 @@ impl Handles {
 }
 
 impl Handle {
-    /// Closes the descriptor, once nobody uses it.
+    /// Closes the descriptor, once nobody uses it. One that is being opened or read stays.
     fn lose(&self) {
         match &self.kind {
-            Kind::File(file) => *file.file.lock() = None,
-            Kind::Folder(listing) => *listing.lock() = Listing::default(),
+            Kind::File(file) => {
+                if let Some(mut file) = file.file.try_lock()
+                    && !self.pinned.load(Ordering::Acquire)
+                {
+                    *file = None;
+                }
+            }
+            Kind::Folder(listing) => {
+                if let Some(mut listing) = listing.try_lock() {
+                    *listing = Listing::default();
+                }
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 //! What must hold: nothing outside of the folder is reached, whatever the guest says and whatever
 //! happens on the host meanwhile. All names go to [`util::host_fs`] one component at a time.
 
+mod folder;
 mod handles;
 mod host;
 mod numbers;
@@ -24,10 +25,11 @@ use util::host_fs::{HostDir, HostFile, SELF, Stat};
 use crate::nodes::ROOT;
 use crate::options::{LocalOptions, Security};
 use crate::{NAME_MAX, check_name};
+use folder::Folder;
 use handles::Handles;
 use host::{host_flags, host_time, stat_fs};
 use numbers::Numbers;
-use security::{Mapped, host_attr, is_hidden};
+use security::{Mapped, host_attr, is_hidden, known};
 use tree::{Spot, Tree};
 
 /// Permissions of a link, which nobody looks at.
@@ -94,21 +96,31 @@ impl Local {
     }
 
     /// What is called `name` in a folder of the host, as the guest shall see it.
-    fn look(&self, dir: &HostDir, name: &[u8]) -> Result<(Stat, Attr), Errno> {
+    fn look(&self, dir: &Folder, name: &[u8]) -> Result<(Stat, Attr), Errno> {
         let stat = dir.stat(name)?;
         let attr = self.attr(&stat, &security::read(self.security(), dir, name))?;
         Ok((stat, attr))
     }
 
-    fn found(&self, parent: NodeId, dir: &HostDir, name: &[u8]) -> Result<Entry, Errno> {
-        let (stat, attr) = self.look(dir, name)?;
+    fn found(&self, parent: NodeId, dir: &Folder, name: &[u8]) -> Result<Entry, Errno> {
+        let changes = self.tree.lock().changes;
+        let stat = dir.stat(name)?;
+        let mapped = security::read(self.security(), dir, name);
+        let attr = self.attr(&stat, &mapped)?;
         let node = self.tree.enter(parent, name, &stat)?;
+        if self.is_mapped() {
+            self.tree.lock().set_fresh(node, mapped, changes);
+        }
         Ok(Entry { node, attr })
     }
 
     fn spot_attr(&self, spot: &Spot, node: NodeId) -> Result<Attr, Errno> {
         if !spot.detached {
-            return Ok(self.look(&spot.dir, &spot.name)?.1);
+            let fresh = self.tree.lock().fresh(node);
+            return match fresh {
+                Some(mapped) => self.attr(&spot.dir.stat(&spot.name)?, &mapped),
+                None => Ok(self.look(&spot.dir, &spot.name)?.1),
+            };
         }
         let stat = spot.dir.stat(SELF)?;
         let mapped = self.tree.lock().nodes.get(node)?.mapped;
@@ -185,7 +197,7 @@ impl Local {
     }
 
     /// Gives something new its owner and mode, or removes it again.
-    fn adopt(&self, dir: &HostDir, name: &[u8], mapped: &Mapped) -> Result<(), Errno> {
+    fn adopt(&self, dir: &Folder, name: &[u8], mapped: &Mapped) -> Result<(), Errno> {
         let adopted = match self.is_mapped() {
             true => security::write(self.security(), dir, name, mapped),
             false => self.adopt_host(dir, name, mapped),
@@ -203,7 +215,7 @@ impl Local {
         })
     }
 
-    fn adopt_host(&self, dir: &HostDir, name: &[u8], mapped: &Mapped) -> Result<(), Errno> {
+    fn adopt_host(&self, dir: &Folder, name: &[u8], mapped: &Mapped) -> Result<(), Errno> {
         let owned = dir.chown(name, mapped.uid, mapped.gid);
         if self.security() == Security::Passthrough {
             owned?;
@@ -247,7 +259,7 @@ impl Local {
     /// Makes a file that was not there.
     fn create_new(
         &self,
-        dir: &HostDir,
+        dir: &Folder,
         name: &[u8],
         flags: OpenFlags,
         mapped: &Mapped,
@@ -421,6 +433,11 @@ impl FileSystem for Local {
         changes: &SetAttr,
     ) -> Result<(), Errno> {
         let _steady = self.names.read();
+        let changes = &SetAttr {
+            uid: changes.uid.and_then(known),
+            gid: changes.gid.and_then(known),
+            ..*changes
+        };
         let (atime, mtime) = (host_time(changes.accessed), host_time(changes.modified));
         let times = changes.accessed.is_some() || changes.modified.is_some();
         let file = self.file_of(handle)?;
@@ -440,7 +457,11 @@ impl FileSystem for Local {
             };
         }
         let spot = self.tree.spot(node)?;
-        self.change_named(&spot, changes)?;
+        if (changes.mode, changes.uid, changes.gid) != (None, None, None) {
+            let done = self.change_named(&spot, changes);
+            self.tree.lock().changes += 1;
+            done?;
+        }
         if let Some(size) = changes.size {
             // A file that was opened for writing may have become read-only since.
             match file.map(|file| file.set_len(size)) {
@@ -527,6 +548,7 @@ impl FileSystem for Local {
         };
         let stat = file.stat()?;
         let node = self.tree.enter(parent, name, &stat)?;
+        self.tree.lock().changes += 1;
         let mapped = if self.is_mapped() {
             mapped
         } else {

@@ -9,12 +9,11 @@ use include::Errno;
 use include::fsdev::{Attr, Owner, mode};
 use util::host_fs::{HostDir, HostFile, OpenFlags, SELF, Stat, XattrSet};
 
+use super::folder::{Folder, META_FOLDER};
 use crate::options::Security;
 
-const META_FOLDER: &[u8] = b".virtfs_metadata";
 const META_ROOT: &[u8] = b".virtfs_metadata_root";
 const META_FILE_MODE: u32 = 0o600;
-const META_FOLDER_MODE: u32 = 0o700;
 /// More than the four lines ever take.
 const META_BYTES_MAX: usize = 4096;
 
@@ -35,8 +34,8 @@ impl Mapped {
     /// For a new file.
     pub fn new(mode: u32, owner: Owner) -> Self {
         Self {
-            uid: Some(owner.uid),
-            gid: Some(owner.gid),
+            uid: known(owner.uid),
+            gid: known(owner.gid),
             mode: Some(mode),
             rdev: None,
         }
@@ -118,6 +117,11 @@ impl Mapped {
     }
 }
 
+/// All ones is nobody (`NONUNAME`): what is there stays.
+pub fn known(id: u32) -> Option<u32> {
+    (id != u32::MAX).then_some(id)
+}
+
 /// What the host says of a file.
 pub fn host_attr(stat: &Stat) -> Attr {
     let time = |time: util::host_fs::FileTime| include::fsdev::FileTime {
@@ -181,7 +185,7 @@ pub fn is_hidden(security: Security, name: &[u8]) -> bool {
 }
 
 /// Reads what is kept apart for `name` in a folder, or for the folder itself if that is the top.
-pub fn read(security: Security, dir: &HostDir, name: &[u8]) -> Mapped {
+pub fn read(security: Security, dir: &Folder, name: &[u8]) -> Mapped {
     match security {
         Security::Passthrough | Security::None => Mapped::default(),
         Security::MappedXattr => read_xattrs(|attribute| dir.xattr_get(name, attribute)),
@@ -199,7 +203,7 @@ pub fn read_open(security: Security, file: &HostFile) -> Option<Mapped> {
 }
 
 /// Changes what is kept apart.
-pub fn write(security: Security, dir: &HostDir, name: &[u8], mapped: &Mapped) -> Result<(), Errno> {
+pub fn write(security: Security, dir: &Folder, name: &[u8], mapped: &Mapped) -> Result<(), Errno> {
     match security {
         Security::Passthrough | Security::None => Ok(()),
         Security::MappedXattr => write_xattrs(mapped, |attribute, value| {
@@ -219,34 +223,40 @@ pub fn write_open(security: Security, file: &HostFile, mapped: &Mapped) -> Resul
     }
 }
 
-fn read_meta(dir: &HostDir, name: &[u8]) -> Result<Mapped, Errno> {
+fn read_meta(dir: &Folder, name: &[u8]) -> Result<Mapped, Errno> {
     let file = match name {
         SELF => dir.open_file(META_ROOT, OpenFlags::READ)?,
-        _ => dir
-            .open_dir(META_FOLDER)?
-            .open_file(name, OpenFlags::READ)?,
+        _ => dir.meta()?.open_file(name, OpenFlags::READ)?,
     };
-    let mut text = vec![0; META_BYTES_MAX];
-    let count = file.read_full_at(&mut text, 0)?;
+    let mut text = [0; META_BYTES_MAX];
+    let count = file.read_at(&mut text, 0)?;
     Ok(Mapped::parse(&text[..count]))
 }
 
-fn write_meta(dir: &HostDir, name: &[u8], mapped: &Mapped) -> Result<(), Errno> {
+fn write_meta(dir: &Folder, name: &[u8], mapped: &Mapped) -> Result<(), Errno> {
     let mut all = read_meta(dir, name).unwrap_or_default();
     all.merge(mapped);
-    let flags = OpenFlags::WRITE | OpenFlags::TRUNCATE;
-    let file = match name {
-        SELF => dir.create(META_ROOT, flags, META_FILE_MODE)?,
-        _ => meta_folder(dir)?.create(name, flags, META_FILE_MODE)?,
+    let create = || {
+        let flags = OpenFlags::WRITE | OpenFlags::TRUNCATE;
+        match name {
+            SELF => dir.create(META_ROOT, flags, META_FILE_MODE),
+            _ => dir.make_meta()?.create(name, flags, META_FILE_MODE),
+        }
     };
-    file.write_all_at(all.text().as_bytes(), 0)
+    again_without_meta(&[dir], create)?.write_all_at(all.text().as_bytes(), 0)
 }
 
-/// The metadata folder, which is made if need be.
-fn meta_folder(dir: &HostDir) -> Result<HostDir, Errno> {
-    match dir.mkdir(META_FOLDER, META_FOLDER_MODE) {
-        Ok(()) | Err(Errno::EEXIST) => dir.open_dir(META_FOLDER),
-        Err(errno) => Err(errno),
+/// What was not found, because the host removed a folder of metadata, may be with another one.
+fn again_without_meta<T>(
+    folders: &[&Folder],
+    work: impl Fn() -> Result<T, Errno>,
+) -> Result<T, Errno> {
+    match work() {
+        Err(Errno::ENOENT) => {
+            folders.iter().for_each(|folder| folder.drop_meta());
+            work()
+        }
+        other => other,
     }
 }
 
@@ -260,20 +270,19 @@ fn ignore_absent(result: Result<(), Errno>) -> Result<(), Errno> {
 /// After a rename: what is kept apart goes along.
 pub fn renamed(
     security: Security,
-    (dir, name): (&HostDir, &[u8]),
-    (new_dir, new_name): (&HostDir, &[u8]),
+    (dir, name): (&Folder, &[u8]),
+    (new_dir, new_name): (&Folder, &[u8]),
 ) -> Result<(), Errno> {
     if security != Security::MappedFile {
         return Ok(());
     }
-    let new = meta_folder(new_dir)?;
-    let moved = match dir.open_dir(META_FOLDER) {
-        Ok(old) => old.rename_to(name, &new, new_name),
-        Err(errno) => Err(errno),
-    };
+    let moved = again_without_meta(&[dir, new_dir], || {
+        let old = dir.meta()?;
+        old.rename_to(name, &*new_dir.make_meta()?, new_name)
+    });
     match moved {
         // What was replaced must not lend its owner.
-        Err(Errno::ENOENT) => ignore_absent(new.unlink(new_name)),
+        Err(Errno::ENOENT) => unlinked(security, new_dir, new_name),
         other => other,
     }
 }
@@ -281,18 +290,17 @@ pub fn renamed(
 /// After a link was made.
 pub fn linked(
     security: Security,
-    (dir, name): (&HostDir, &[u8]),
-    (new_dir, new_name): (&HostDir, &[u8]),
+    (dir, name): (&Folder, &[u8]),
+    (new_dir, new_name): (&Folder, &[u8]),
 ) -> Result<(), Errno> {
     if security != Security::MappedFile {
         return Ok(());
     }
-    let Ok(old) = dir.open_dir(META_FOLDER) else {
-        return Ok(());
-    };
-    let new = meta_folder(new_dir)?;
-    ignore_absent(new.unlink(new_name))?;
-    ignore_absent(new.link_from(&old, name, new_name))
+    unlinked(security, new_dir, new_name)?;
+    ignore_absent(again_without_meta(&[dir, new_dir], || {
+        let old = dir.meta()?;
+        new_dir.make_meta()?.link_from(&old, name, new_name)
+    }))
 }
 
 /// Before a folder is removed: its metadata goes, if there is nothing else in it.
@@ -331,14 +339,11 @@ fn names(dir: &HostDir) -> Result<Vec<Vec<u8>>, Errno> {
 }
 
 /// After a name was removed.
-pub fn unlinked(security: Security, dir: &HostDir, name: &[u8]) -> Result<(), Errno> {
+pub fn unlinked(security: Security, dir: &Folder, name: &[u8]) -> Result<(), Errno> {
     if security != Security::MappedFile {
         return Ok(());
     }
-    match dir.open_dir(META_FOLDER) {
-        Ok(meta) => ignore_absent(meta.unlink(name)),
-        Err(errno) => ignore_absent(Err(errno)),
-    }
+    ignore_absent(dir.meta().and_then(|meta| meta.unlink(name)))
 }
 
 #[cfg(test)]

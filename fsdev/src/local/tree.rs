@@ -6,29 +6,37 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use include::Errno;
 use include::fsdev::NodeId;
 use parking_lot::{Mutex, MutexGuard};
 use util::host_fs::{HostDir, SELF, Stat};
 
+use super::folder::Folder;
 use super::security::Mapped;
 use crate::nodes::{Nodes, ROOT};
 
 /// Most folders that are open at a time, apart from those that a request uses.
-const FOLDERS_MAX: usize = 256;
+const FOLDERS_MAX: usize = 192;
+
+/// How long what is kept apart from a file is not looked at again, if nobody changes it here: a
+/// guest asks for the attributes of what it has just looked up.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// What is known of a node.
 #[derive(Default)]
 pub struct Place {
     /// The folder, if it is one and open, and when it was used last.
-    dir: Option<(Arc<HostDir>, u64)>,
+    dir: Option<(Arc<Folder>, u64)>,
     /// Device and number on the host.
     pub identity: (u64, u64),
     /// Files that are open here.
     pub handles: Vec<u64>,
     /// What was kept apart from the file when its name went.
     pub mapped: Option<Mapped>,
+    /// What is kept apart, as it was found a moment ago, and after how many changes.
+    fresh: Option<(Mapped, Instant, u64)>,
 }
 
 pub struct State {
@@ -36,16 +44,21 @@ pub struct State {
     /// Nodes whose folders are open, by when they were used last.
     open: BTreeMap<u64, NodeId>,
     clock: u64,
+    /// Counts changes of what is kept apart from files, which may have several names.
+    pub changes: u64,
 }
 
+/// Folders that are not open, from the lowest up, with their names.
+type Missing = Vec<(NodeId, Vec<u8>)>;
+
 pub struct Tree {
-    root: Arc<HostDir>,
+    root: Arc<Folder>,
     state: Mutex<State>,
 }
 
 /// Where a node is, or was: a folder and a name in it.
 pub struct Spot {
-    pub dir: Arc<HostDir>,
+    pub dir: Arc<Folder>,
     pub name: Vec<u8>,
     /// It has no name any more.
     pub detached: bool,
@@ -53,7 +66,7 @@ pub struct Spot {
 
 impl State {
     /// The folder that is open at a node.
-    fn cached(&mut self, node: NodeId) -> Result<Option<Arc<HostDir>>, Errno> {
+    fn cached(&mut self, node: NodeId) -> Result<Option<Arc<Folder>>, Errno> {
         let place = self.nodes.get_mut(node)?;
         let Some((dir, used)) = &mut place.dir else {
             return Ok(None);
@@ -66,7 +79,7 @@ impl State {
     }
 
     /// Keeps a folder open, and closes the one that was used longest ago if there are too many.
-    fn keep(&mut self, node: NodeId, dir: &Arc<HostDir>) -> Result<(), Errno> {
+    fn keep(&mut self, node: NodeId, dir: &Arc<Folder>) -> Result<(), Errno> {
         self.close_folder(node);
         let place = self.nodes.get_mut(node)?;
         self.clock += 1;
@@ -88,6 +101,19 @@ impl State {
         }
     }
 
+    /// What was kept apart from a node's file a moment ago.
+    pub fn fresh(&self, node: NodeId) -> Option<Mapped> {
+        let (mapped, since, changes) = self.nodes.get(node).ok()?.fresh?;
+        (changes == self.changes && since.elapsed() < FRESH).then_some(mapped)
+    }
+
+    /// What is kept apart from it, as it was found after so many changes.
+    pub fn set_fresh(&mut self, node: NodeId, mapped: Mapped, changes: u64) {
+        if let Ok(place) = self.nodes.get_mut(node) {
+            place.fresh = Some((mapped, Instant::now(), changes));
+        }
+    }
+
     /// After nodes have gone: what they kept open is closed when they are dropped.
     fn account(&mut self, gone: &[Place]) {
         for (_, used) in gone.iter().filter_map(|place| place.dir.as_ref()) {
@@ -99,16 +125,17 @@ impl State {
 impl Tree {
     pub fn new(root: HostDir) -> Self {
         Self {
-            root: Arc::new(root),
+            root: Folder::new(root),
             state: Mutex::new(State {
                 nodes: Nodes::new(Place::default()),
                 open: BTreeMap::new(),
                 clock: 0,
+                changes: 0,
             }),
         }
     }
 
-    pub fn root(&self) -> &Arc<HostDir> {
+    pub fn root(&self) -> &Arc<Folder> {
         &self.root
     }
 
@@ -123,20 +150,17 @@ impl Tree {
     }
 
     /// The folder of a node. ENOTDIR if it is none.
-    pub fn folder(&self, node: NodeId) -> Result<Arc<HostDir>, Errno> {
+    pub fn folder(&self, node: NodeId) -> Result<Arc<Folder>, Errno> {
         let (mut dir, missing) = self.nearest_open(node)?;
         for (node, name) in missing.into_iter().rev() {
-            dir = Arc::new(dir.open_dir(&name)?);
+            dir = Folder::new(dir.open_dir(&name)?);
             self.state.lock().keep(node, &dir)?;
         }
         Ok(dir)
     }
 
     /// The nearest folder that is open, the node itself or one above, and what lies between.
-    fn nearest_open(
-        &self,
-        mut node: NodeId,
-    ) -> Result<(Arc<HostDir>, Vec<(NodeId, Vec<u8>)>), Errno> {
+    fn nearest_open(&self, mut node: NodeId) -> Result<(Arc<Folder>, Missing), Errno> {
         let mut missing = Vec::new();
         let mut state = self.state.lock();
         loop {

@@ -164,8 +164,15 @@ impl Inode {
         if let Some(permissions) = changes.mode {
             attr.mode = attr.mode & mode::TYPE | permissions & mode::PERMISSIONS;
         }
-        attr.uid = changes.uid.unwrap_or(attr.uid);
-        attr.gid = changes.gid.unwrap_or(attr.gid);
+        // All ones is nobody.
+        attr.uid = changes
+            .uid
+            .filter(|uid| *uid != u32::MAX)
+            .unwrap_or(attr.uid);
+        attr.gid = changes
+            .gid
+            .filter(|gid| *gid != u32::MAX)
+            .unwrap_or(attr.gid);
         set_time(&mut attr.accessed, changes.accessed, time);
         set_time(&mut attr.modified, changes.modified, time);
         attr.changed = time;

@@ -46,12 +46,6 @@ impl Memory {
         let tree = self.tree();
         (tree.nodes.len() - 1, tree.handles.len())
     }
-
-    /// Bytes taken.
-    pub fn used(&self) -> u64 {
-        let stat = self.tree().stat_fs();
-        (stat.blocks - stat.blocks_free) * PAGE_BYTES as u64
-    }
 }
 
 fn entry(tree: &Tree, node: NodeId) -> Result<Entry, Errno> {
@@ -103,6 +97,10 @@ fn open(tree: &mut Tree, id: InodeId, flags: OpenFlags) -> Result<HandleId, Errn
 }
 
 impl FileSystem for Memory {
+    fn blocks(&self) -> bool {
+        false
+    }
+
     fn root(&self) -> Result<Entry, Errno> {
         let mut tree = self.tree();
         tree.nodes.refer(ROOT)?;

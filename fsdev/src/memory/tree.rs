@@ -89,9 +89,14 @@ impl Tree {
         self.used = self.used.saturating_sub(bytes);
     }
 
+    /// Bytes that are left.
+    pub fn free(&self) -> u64 {
+        self.capacity.saturating_sub(self.used)
+    }
+
     pub fn stat_fs(&self) -> StatFs {
         let page = PAGE_BYTES as u64;
-        let free = self.capacity.saturating_sub(self.used);
+        let free = self.free();
         StatFs {
             block_size: PAGE_BYTES as u32,
             blocks: self.capacity / page,

@@ -3,8 +3,8 @@
 //! (`len[2]` and its bytes), `[q]` a qid, `[n*s]` and `[n*q]` are lists behind a `count[2]`, and
 //! `[d]` is data behind a `count[4]`.
 
+pub use super::wire::{Buffers, List, Malformed, Payload, Qid, qid_kind};
 use super::wire::{Field, HEADER_BYTES, Reader, Writer};
-pub use super::wire::{List, Malformed, Payload, Qid, qid_kind};
 
 /// The fields' types.
 macro_rules! field {

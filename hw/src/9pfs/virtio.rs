@@ -116,7 +116,7 @@ impl Virtio9p {
             log_guest_error!("virtio-9p: a request without room for an answer");
             return Ok(None);
         }
-        let mut message = vec![0; size as usize];
+        let mut message = self.server.buffers.take(size as usize);
         element.read(&**state.memory(), 0, &mut message)?;
         Ok(Some(message))
     }
@@ -155,6 +155,7 @@ impl Virtio9p {
                 Ok(written) => state.push(QUEUE, done.element, written as u32),
                 Err(error) => state.fail(error),
             }
+            self.server.buffers.give(done.reply);
             pushed = true;
         }
         if pushed {

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use parking_lot::Mutex;
+
 /// Bytes of size, type and tag.
 pub const HEADER_BYTES: usize = 7;
 
@@ -35,14 +37,12 @@ pub struct Payload {
 }
 
 impl Payload {
-    /// Room for `len` bytes, all zero, behind the head of a message that answers with data.
-    pub fn with_room(len: usize) -> Self {
+    /// Room for `len` bytes, which are anything, behind the head of a message that answers with
+    /// data.
+    pub fn with_room(len: usize, buffers: &Buffers) -> Self {
         let start = HEADER_BYTES + 4;
-        Self {
-            bytes: vec![0; start + len],
-            start,
-            end: start + len,
-        }
+        let bytes = buffers.take(start + len);
+        Self::part(bytes, start..start + len)
     }
 
     /// No data yet, for [`Payload::append`].
@@ -81,6 +81,11 @@ impl Payload {
         self.end - self.start
     }
 
+    /// The buffer that it is in.
+    pub fn into_buffer(self) -> Vec<u8> {
+        self.bytes
+    }
+
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -101,6 +106,40 @@ impl From<Vec<u8>> for Payload {
 impl PartialEq for Payload {
     fn eq(&self, other: &Self) -> bool {
         self.as_slice() == other.as_slice()
+    }
+}
+
+/// Smaller buffers are not worth keeping.
+const KEPT_BYTES_MIN: usize = 16 << 10;
+/// Most bytes of buffers that are kept.
+const KEPT_BYTES_MAX: usize = 4 << 20;
+
+/// Buffers of messages that are used again: fresh ones of their size cost more than the copy.
+#[derive(Default)]
+pub struct Buffers(Mutex<Vec<Vec<u8>>>);
+
+impl Buffers {
+    /// A buffer of `len` bytes, which are anything.
+    pub fn take(&self, len: usize) -> Vec<u8> {
+        let kept = match len >= KEPT_BYTES_MIN {
+            true => self.0.lock().pop(),
+            false => None,
+        };
+        let mut bytes = kept.unwrap_or_default();
+        bytes.resize(len, 0);
+        bytes
+    }
+
+    /// Keeps a buffer for later.
+    pub fn give(&self, bytes: Vec<u8>) {
+        if bytes.capacity() < KEPT_BYTES_MIN {
+            return;
+        }
+        let mut kept = self.0.lock();
+        let total: usize = kept.iter().map(Vec::capacity).sum();
+        if total + bytes.capacity() <= KEPT_BYTES_MAX {
+            kept.push(bytes);
+        }
     }
 }
 

@@ -1,9 +1,9 @@
 //! Functional tests: boots Debian's kernel on an emulator and looks at it as a user would.
 //!
 //! `functional --emulator 'CMD ...' --guest DIR [--oracle 'CMD ...'] [--slow FACTOR] [--jobs N]
-//! [NAME ...]` runs the tests of `boots.rs`, `compare.rs`, `files.rs`, `jit.rs` and `bad_input.rs` (those
-//! whose names contain one of NAME; only the one test if NAME is the whole of its name), prints a
-//! line for each and `N passed, N failed` at the end.
+//! [NAME ...]` runs the tests of `boots.rs`, `compare.rs`, `files.rs`, `jit.rs` and
+//! `bad_input.rs` (those whose names contain one of NAME; only the one test if NAME is the whole
+//! of its name), prints a line for each and `N passed, N failed` at the end.
 
 mod bad_input;
 mod boots;

@@ -8,8 +8,10 @@ use std::time::Instant;
 use util::coroutine::{self, AioContext};
 use util::{host_fs, mmap_alloc, thread_pool};
 
+/// Checks with their names.
+type Cases = &'static [(&'static str, fn())];
 /// The checks of each module.
-const MODULES: &[(&str, &[(&str, fn())])] = &[
+const MODULES: &[(&str, Cases)] = &[
     ("coroutine", coroutine::cases::CASES),
     ("host_fs", host_fs::cases::CASES),
     ("mmap_alloc", mmap_alloc::cases::CASES),
@@ -73,10 +75,10 @@ fn measure() {
     let context = AioContext::start("measure").expect("a thread can be had");
     for _ in 0..3 {
         time("enter and yield", ROUNDS, || {
-            context.block_on(|| enter_and_yield());
+            context.block_on(enter_and_yield);
         });
         time("a worker's answer", ROUNDS / 10, || {
-            context.block_on(|| ask_workers());
+            context.block_on(ask_workers);
         });
         read_files();
     }

@@ -7,16 +7,16 @@ use super::model::Model;
 use super::*;
 
 /// A folder that is gone afterwards.
-struct Folder(PathBuf);
+pub struct Folder(PathBuf);
 
 impl Folder {
-    fn new(name: &str) -> Self {
+    pub fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("tinamou-{}-{name}", std::process::id()));
         std::fs::create_dir_all(&path).expect("a folder");
         Self(path)
     }
 
-    fn at(&self, name: &str) -> String {
+    pub fn at(&self, name: &str) -> String {
         self.0.join(name).to_string_lossy().into_owned()
     }
 }
@@ -27,7 +27,7 @@ impl Drop for Folder {
     }
 }
 
-fn has_qemu_img() -> bool {
+pub fn has_qemu_img() -> bool {
     let there = Command::new("qemu-img").arg("--version").output().is_ok();
     if !there {
         eprintln!("skipped: there is no qemu-img");
@@ -40,7 +40,7 @@ fn run(program: &str, arguments: &[&str]) -> Output {
     output.unwrap_or_else(|error| panic!("{program}: {error}"))
 }
 
-fn qemu_img(arguments: &[&str]) {
+pub fn qemu_img(arguments: &[&str]) {
     let output = run("qemu-img", arguments);
     let text = String::from_utf8_lossy(&output.stderr);
     let said = String::from_utf8_lossy(&output.stdout);

@@ -2,6 +2,7 @@
 
 mod concurrent;
 mod corrupt;
+mod files;
 mod interop;
 mod model;
 mod power;
@@ -52,7 +53,7 @@ pub fn read_bytes(bytes: &[u8], offset: u64, buf: &mut [u8]) {
 }
 
 impl Storage for Memory {
-    fn len(&self) -> u64 {
+    fn size(&self) -> u64 {
         self.0.lock().len() as u64
     }
 

@@ -106,7 +106,7 @@ fn lists_take_memory_for_what_is_there() {
 /// Data that is read right behind the head of its message is not moved.
 #[test]
 fn payloads_stay_where_they_are() {
-    let mut data = Payload::with_room(100);
+    let mut data = Payload::with_room(100, &Buffers::default());
     data.as_mut_slice().fill(7);
     let at = data.as_slice().as_ptr();
     data.truncate(50);

@@ -74,8 +74,9 @@ impl Request {
             return Err(Errno::EISDIR);
         }
         check_offset(message.offset)?;
+        let buffers = self.session.buffers.clone();
         let data = self.call(move |fs| {
-            let mut data = Payload::with_room(room);
+            let mut data = Payload::with_room(room, &buffers);
             let count = fs.read(file.id, message.offset, data.as_mut_slice())?;
             data.truncate(count);
             Ok(data)
@@ -93,9 +94,12 @@ impl Request {
             return Err(Errno::EISDIR);
         }
         check_offset(message.offset)?;
+        let buffers = self.session.buffers.clone();
         let count = self.call(move |fs| {
             let Twrite { offset, data, .. } = message;
-            fs.write(file.id, offset, data.as_slice())
+            let written = fs.write(file.id, offset, data.as_slice());
+            buffers.give(data.into_buffer());
+            written
         })?;
         let count = count as u32;
         Ok(Rwrite { count }.into())

@@ -47,20 +47,25 @@ type Answer = Result<Message, Errno>;
 /// From one Tversion to the next.
 struct Session {
     fs: Arc<dyn FileSystem>,
+    /// Whether that needs workers.
+    blocks: bool,
     /// 0 before the first Tversion.
     msize: u32,
     fids: Fids,
     /// Bytes of attributes' values that the fids hold.
     held: Arc<AtomicUsize>,
+    buffers: Arc<Buffers>,
 }
 
 impl Session {
-    fn new(fs: Arc<dyn FileSystem>, msize: u32) -> Arc<Self> {
+    fn new(fs: Arc<dyn FileSystem>, msize: u32, buffers: &Arc<Buffers>) -> Arc<Self> {
         Arc::new(Self {
+            blocks: fs.blocks(),
             fs,
             msize,
             fids: Fids::default(),
             held: Arc::default(),
+            buffers: buffers.clone(),
         })
     }
 }
@@ -68,6 +73,8 @@ impl Session {
 /// One server for each client.
 pub struct Server {
     fs: Arc<dyn FileSystem>,
+    /// For messages and answers; the transport gives them back.
+    pub buffers: Arc<Buffers>,
     session: Mutex<Arc<Session>>,
     requests: Mutex<HashMap<u16, Arc<Request>>>,
 }
@@ -86,10 +93,11 @@ struct Request {
 
 impl Server {
     pub fn new(fs: Arc<dyn FileSystem>) -> Arc<Self> {
-        let session = Session::new(fs.clone(), 0);
+        let buffers = Arc::default();
         Arc::new(Self {
+            session: Mutex::new(Session::new(fs.clone(), 0, &buffers)),
             fs,
-            session: Mutex::new(session),
+            buffers,
             requests: Mutex::default(),
         })
     }
@@ -154,7 +162,11 @@ impl Server {
     fn version(&self, message: Tversion) -> Message {
         let known = message.version == DIALECT && message.msize >= MSIZE_MIN;
         let msize = message.msize.min(MSIZE_MAX);
-        *self.session.lock() = Session::new(self.fs.clone(), if known { msize } else { 0 });
+        let agreed = if known { msize } else { 0 };
+        let session = Session::new(self.fs.clone(), agreed, &self.buffers);
+        let before = std::mem::replace(&mut *self.session.lock(), session);
+        // Gives up its fids, if no request works with it.
+        drop(before);
         let version = if known { DIALECT } else { UNKNOWN };
         let version = version.to_vec();
         Rversion { msize, version }.into()
@@ -185,11 +197,14 @@ fn error(errno: Errno) -> Message {
 }
 
 impl Request {
-    /// Runs blocking work on a worker, unless the client has given the request up.
+    /// Runs work that may block on a worker, unless the client has given the request up.
     fn call<R: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(&Arc<dyn FileSystem>) -> Result<R, Errno> + Send + 'static,
     ) -> Result<R, Errno> {
+        if !self.session.blocks {
+            return work(&self.session.fs);
+        }
         let request = self.clone();
         thread_pool::run(move || match request.flushed.load(Ordering::Acquire) {
             true => Err(Errno::EINTR),

@@ -1,4 +1,5 @@
-//! One request of the guest, from a buffer of a queue (virtio 1.2, 5.2.6): what it asks for, checked.
+//! One request of the guest, from a buffer of a queue (virtio 1.2, 5.2.6): what it asks for,
+//! checked.
 
 use include::{AddressSpace, BlockRequest};
 

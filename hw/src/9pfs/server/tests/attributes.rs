@@ -184,3 +184,58 @@ fn values_of_attributes_must_be_complete() {
         assert_eq!(client.xattr(file, b"user.x"), Err(Errno::ENODATA));
     });
 }
+
+/// All ones is nobody: the owner stays who it is.
+#[test]
+fn nobody_owns_nothing() {
+    on_every_driver(|client| {
+        let nobody = Tattach {
+            fid: 90,
+            afid: u32::MAX,
+            n_uname: u32::MAX,
+            ..Tattach::default()
+        };
+        assert_eq!(client.rpc(nobody).name(), "Rattach");
+        client.create(90, b"file").unwrap();
+        client.mkdir(90, b"folder").unwrap();
+        client.symlink(90, b"link", b"x").unwrap();
+        let file = client.walk(90, &[b"file"]).unwrap();
+        let owner = |uid, gid| Tsetattr {
+            fid: file,
+            valid: 6,
+            uid,
+            gid,
+            ..Tsetattr::default()
+        };
+        client.setattr(owner(7, 8)).unwrap();
+        client.setattr(owner(u32::MAX, u32::MAX)).unwrap();
+        let attr = client.getattr(file).unwrap();
+        assert_eq!((attr.uid, attr.gid), (7, 8));
+    });
+}
+
+/// A file with two names has one owner and one mode.
+#[test]
+fn names_of_a_file_share_attributes() {
+    on_every_driver(|client| {
+        let one = client.create(TOP, b"one").unwrap();
+        client.link(TOP, one, b"two").unwrap();
+        let one = client.walk(TOP, &[b"one"]).unwrap();
+        let two = client.walk(TOP, &[b"two"]).unwrap();
+        for (number, (to, from)) in [(one, two), (two, one), (one, two)].into_iter().enumerate() {
+            client.getattr(from).unwrap();
+            let mode = 0o400 + number as u32;
+            let change = Tsetattr {
+                fid: to,
+                valid: 7,
+                mode,
+                uid: 5,
+                gid: mode,
+                ..Tsetattr::default()
+            };
+            client.setattr(change).unwrap();
+            let attr = client.getattr(from).unwrap();
+            assert_eq!((attr.mode & 0o777, attr.uid, attr.gid), (mode, 5, mode));
+        }
+    });
+}
