@@ -461,3 +461,29 @@ fn mutated_command_lines_never_panic() {
         "{refused} of 60000 were refused"
     );
 }
+
+#[test]
+fn globals_are_properties_of_devices_or_of_the_slots() {
+    good("-global virtio-mmio.force-legacy=false", |o| {
+        !o.virtio_mmio.force_legacy && o.globals.is_empty()
+    });
+    let packed = |o: &Options| {
+        let [(driver, property, value)] = &o.globals[..] else {
+            return false;
+        };
+        [driver, property, value] == ["virtio-blk-device", "packed", "on"]
+    };
+    good("-global virtio-blk-device.packed=on", packed);
+    good(
+        "-global driver=virtio-blk-device,property=packed,value=on",
+        packed,
+    );
+    bad(
+        "-global foo.bar=1",
+        "-global foo.bar=1: there is no property bar of 'foo' yet",
+    );
+    bad(
+        "-global virtio-mmio.force-legacy",
+        "-global virtio-mmio.force-legacy: 'virtio-mmio.force-legacy' is not driver.property=value",
+    );
+}

@@ -459,15 +459,23 @@ fn wrong_devices_are_refused() {
             &format!("-device {expected}"),
         );
     };
-    let known = "this device is not there yet; the machine virt has virtio-rng-device";
+    let known: Vec<&str> = hw::virtio::drivers::drivers().collect();
+    let known = format!(
+        "this device is not there yet; there are {}",
+        known.join(", ")
+    );
     check(
         &["virtio-gpu-device"],
         &format!("virtio-gpu-device: {known}"),
     );
     let rng = "virtio-rng-device";
     check(
-        &["virtio-rng-device,packed=on"],
-        &format!("{rng}: the property packed is not there yet"),
+        &["virtio-rng-device,in_order=on"],
+        &format!("{rng}: the property in_order is not there yet"),
+    );
+    check(
+        &["virtio-rng-device,packed=maybe"],
+        &format!("{rng}: packed=maybe is not on or off"),
     );
     let period = "period=0 is not a number of milliseconds from 1 to 4294967295";
     check(&["virtio-rng-device,period=0"], &format!("{rng}: {period}"));
@@ -489,4 +497,52 @@ fn wrong_devices_are_refused() {
         &format!("{rng}: there is another device with the id a"),
     );
     check(&[rng; 9], &format!("{rng}: all 8 virtio slots are taken"));
+}
+
+#[test]
+fn ports_find_their_device() {
+    let check = |options: &[&str], expected: Option<&str>| {
+        let devices = options.iter().map(|option| device(option)).collect();
+        let config = VirtConfig {
+            devices,
+            ..config()
+        };
+        match expected {
+            Some(sentence) => check_refused(config, &format!("-device {sentence}")),
+            None => assert!(build(&config, &Host::new(1).wiring).is_ok(), "{options:?}"),
+        }
+    };
+    let serial = "virtio-serial-device,id=s,max_ports=2,packed=on";
+    let none = "there is no virtio-serial-device with room for it";
+    check(
+        &[serial, "virtconsole", "virtserialport,bus=s.0,name=x"],
+        None,
+    );
+    check(
+        &[
+            "virtio-serial-device",
+            "virtconsole,bus=virtio-serial-bus.0",
+        ],
+        None,
+    );
+    check(
+        &["virtconsole", serial],
+        Some(&format!("virtconsole: {none}")),
+    );
+    check(
+        &[serial, "virtconsole", "virtconsole", "virtconsole"],
+        Some(&format!("virtconsole: {none}")),
+    );
+    check(
+        &[serial, "virtconsole,bus=t.0"],
+        Some("virtconsole: bus=t.0 is not the bus of a virtio-serial-device before it (id.0)"),
+    );
+    check(
+        &[serial, "virtserialport,chardev=c"],
+        Some("virtserialport: there is no chardev"),
+    );
+    check(
+        &["virtio-serial-device,max_ports=512"],
+        Some("virtio-serial-device: max_ports=512 is not a number from 1 to 511"),
+    );
 }

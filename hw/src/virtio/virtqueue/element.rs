@@ -21,10 +21,10 @@ pub struct Element {
     pub(super) ring_descriptors: u16,
     /// The queue's epoch when it was taken.
     pub(super) epoch: u32,
-    /// What the device reads.
-    readable: Vec<Segment>,
-    /// What the device writes.
-    writable: Vec<Segment>,
+    /// What the device reads, then what it writes. Its memory is the queue's, to be used again.
+    segments: Vec<Segment>,
+    /// How many of them the device reads.
+    readable: usize,
 }
 
 /// The part of a descriptor that both ring formats and indirect tables agree on.
@@ -70,52 +70,57 @@ impl Descriptor {
 }
 
 impl Element {
-    pub(super) fn new(id: u16) -> Self {
+    /// An empty one, on memory of an earlier one.
+    pub(super) fn new(mut segments: Vec<Segment>) -> Self {
+        segments.clear();
         Self {
-            id,
+            segments,
             ..Self::default()
         }
     }
 
+    pub(super) fn into_segments(self) -> Vec<Segment> {
+        self.segments
+    }
+
     /// Appends the buffer of a descriptor.
     pub(super) fn add(&mut self, descriptor: &Descriptor) -> Result<(), QueueError> {
-        if self.readable.len() + self.writable.len() == CHAIN_LENGTH_MAX {
+        if self.segments.len() == CHAIN_LENGTH_MAX {
             return Err(QueueError::ChainTooLong);
         }
         if descriptor.is(INDIRECT) {
             return Err(QueueError::Indirect(descriptor.len));
         }
-        let segment = Segment {
+        if !descriptor.is(WRITE) {
+            if self.readable < self.segments.len() {
+                return Err(QueueError::Order);
+            }
+            self.readable += 1;
+        }
+        self.segments.push(Segment {
             addr: descriptor.addr,
             len: descriptor.len,
-        };
-        if descriptor.is(WRITE) {
-            self.writable.push(segment);
-        } else if self.writable.is_empty() {
-            self.readable.push(segment);
-        } else {
-            return Err(QueueError::Order);
-        }
+        });
         Ok(())
     }
 
     pub fn readable(&self) -> &[Segment] {
-        &self.readable
+        &self.segments[..self.readable]
     }
 
     pub fn writable(&self) -> &[Segment] {
-        &self.writable
+        &self.segments[self.readable..]
     }
 
     pub fn readable_len(&self) -> u64 {
-        self.readable
+        self.readable()
             .iter()
             .map(|segment| u64::from(segment.len))
             .sum()
     }
 
     pub fn writable_len(&self) -> u64 {
-        self.writable
+        self.writable()
             .iter()
             .map(|segment| u64::from(segment.len))
             .sum()
@@ -129,7 +134,7 @@ impl Element {
         buf: &mut [u8],
     ) -> Result<usize, QueueError> {
         let mut done = 0;
-        for piece in pieces(&self.readable, offset, buf.len()) {
+        for piece in pieces(self.readable(), offset, buf.len()) {
             let end = done + piece.len as usize;
             memory.read(piece.addr, &mut buf[done..end])?;
             done = end;
@@ -145,7 +150,7 @@ impl Element {
         data: &[u8],
     ) -> Result<usize, QueueError> {
         let mut done = 0;
-        for piece in pieces(&self.writable, offset, data.len()) {
+        for piece in pieces(self.writable(), offset, data.len()) {
             let end = done + piece.len as usize;
             memory.write(piece.addr, &data[done..end])?;
             done = end;

@@ -83,13 +83,45 @@ pub struct VirtQueue {
     ring: Box<dyn Ring>,
     /// Buffers that the device has taken and not given back.
     in_flight: u16,
+    scratch: Scratch,
     /// Counts resets, so that buffers from before a reset are not given back after it.
     epoch: u32,
 }
 
+/// Memory that requests use one after the other, so that a request allocates nothing.
+#[derive(Default)]
+struct Scratch {
+    /// Of elements that were given back.
+    segments: Vec<Vec<Segment>>,
+    /// An indirect table, copied so that the guest does not change it under the walk.
+    table: Vec<u8>,
+}
+
+/// How much memory of elements is kept, and how large it may be each.
+const SPARE_ELEMENTS_MAX: usize = 64;
+const SPARE_SEGMENTS_MAX: usize = 128;
+
+impl Scratch {
+    fn element(&mut self) -> Element {
+        Element::new(self.segments.pop().unwrap_or_default())
+    }
+
+    fn recycle(&mut self, element: Element) {
+        let segments = element.into_segments();
+        let fits = (1..=SPARE_SEGMENTS_MAX).contains(&segments.capacity());
+        if fits && self.segments.len() < SPARE_ELEMENTS_MAX {
+            self.segments.push(segments);
+        }
+    }
+}
+
 /// One of the two ring formats: how far device and driver have got.
 trait Ring: Send {
-    fn pop(&mut self, context: &RingContext) -> Result<Option<Element>, QueueError>;
+    fn pop(
+        &mut self,
+        context: &RingContext,
+        scratch: &mut Scratch,
+    ) -> Result<Option<Element>, QueueError>;
     fn push(
         &mut self,
         context: &RingContext,
@@ -123,8 +155,14 @@ impl RingContext<'_> {
         Ok(self.memory.write(addr, &value.to_le_bytes())?)
     }
 
-    /// The whole of an indirect table, which must be a multiple of descriptors.
-    fn indirect_table(&self, addr: PhysAddr, bytes: u32) -> Result<Vec<u8>, QueueError> {
+    /// The whole of an indirect table, which must be a multiple of descriptors; `table` is
+    /// memory for it.
+    fn indirect_table<'t>(
+        &self,
+        addr: PhysAddr,
+        bytes: u32,
+        table: &'t mut Vec<u8>,
+    ) -> Result<&'t [[u8; super::spec::descriptor::SIZE]], QueueError> {
         let length = bytes as usize;
         if length == 0 || !length.is_multiple_of(super::spec::descriptor::SIZE) {
             return Err(QueueError::Indirect(bytes));
@@ -132,9 +170,9 @@ impl RingContext<'_> {
         if length / super::spec::descriptor::SIZE > CHAIN_LENGTH_MAX {
             return Err(QueueError::ChainTooLong);
         }
-        let mut table = vec![0; length];
-        self.memory.read(addr, &mut table)?;
-        Ok(table)
+        table.resize(length.max(table.len()), 0);
+        self.memory.read(addr, &mut table[..length])?;
+        Ok(table[..length].as_chunks().0)
     }
 }
 
@@ -155,6 +193,7 @@ impl VirtQueue {
             ready: false,
             ring: Box::new(SplitRing::new(0)),
             in_flight: 0,
+            scratch: Scratch::default(),
             epoch: 0,
         }
     }
@@ -218,12 +257,13 @@ impl VirtQueue {
     }
 
     /// The ring with what it needs, if the queue is ready.
-    fn ring(&mut self) -> Option<(&mut dyn Ring, RingContext<'_>)> {
+    fn ring(&mut self) -> Option<(&mut dyn Ring, RingContext<'_>, &mut Scratch)> {
         let Self {
             memory,
             size,
             layout,
             in_flight,
+            scratch,
             ..
         } = self;
         let (size, layout, in_flight) = (*size, *layout, *in_flight);
@@ -233,15 +273,15 @@ impl VirtQueue {
             layout,
             in_flight,
         };
-        self.ready.then_some((&mut *self.ring, context))
+        self.ready.then_some((&mut *self.ring, context, scratch))
     }
 
     /// The next buffer that the guest made available, if there is one.
     pub fn pop(&mut self) -> Result<Option<Element>, QueueError> {
-        let Some((ring, context)) = self.ring() else {
+        let Some((ring, context, scratch)) = self.ring() else {
             return Ok(None);
         };
-        let Some(mut element) = ring.pop(&context)? else {
+        let Some(mut element) = ring.pop(&context, scratch)? else {
             return Ok(None);
         };
         if self.in_flight == self.size {
@@ -258,15 +298,17 @@ impl VirtQueue {
             return Ok(());
         }
         self.in_flight = self.in_flight.saturating_sub(1);
-        let Some((ring, context)) = self.ring() else {
+        let Some((ring, context, scratch)) = self.ring() else {
             return Ok(());
         };
-        ring.push(&context, &element, written)
+        ring.push(&context, &element, written)?;
+        scratch.recycle(element);
+        Ok(())
     }
 
     /// After pushes: does the guest want to be interrupted for them? Asking counts as telling.
     pub fn needs_interrupt(&mut self) -> Result<bool, QueueError> {
-        let Some((ring, context)) = self.ring() else {
+        let Some((ring, context, _)) = self.ring() else {
             return Ok(false);
         };
         ring.needs_interrupt(&context)
@@ -275,7 +317,7 @@ impl VirtQueue {
     /// Asks the guest for notifications of new buffers, or not to bother. After asking for them
     /// again, the device must look once more, lest it miss what came in between.
     pub fn set_notification(&mut self, wanted: bool) -> Result<(), QueueError> {
-        let Some((ring, context)) = self.ring() else {
+        let Some((ring, context, _)) = self.ring() else {
             return Ok(());
         };
         ring.set_notification(&context, wanted)

@@ -5,7 +5,7 @@ use std::sync::atomic::{Ordering, fence};
 use include::PhysAddr;
 
 use super::element::{Descriptor, Element};
-use super::{QueueError, Ring, RingContext, need_event};
+use super::{QueueError, Ring, RingContext, Scratch, need_event};
 use crate::virtio::spec::descriptor::{AVAIL, INDIRECT, NEXT, SIZE, USED, WRITE};
 use crate::virtio::spec::packed;
 
@@ -64,7 +64,11 @@ fn slot(context: &RingContext, index: u16) -> PhysAddr {
 const FLAGS: u64 = 14;
 
 impl Ring for PackedRing {
-    fn pop(&mut self, context: &RingContext) -> Result<Option<Element>, QueueError> {
+    fn pop(
+        &mut self,
+        context: &RingContext,
+        scratch: &mut Scratch,
+    ) -> Result<Option<Element>, QueueError> {
         let Position { index, wrap } = self.next_available;
         let flags = context.read_u16(slot(context, index).add(FLAGS))?;
         if (flags & AVAIL != 0) != wrap || (flags & USED != 0) == wrap {
@@ -72,7 +76,7 @@ impl Ring for PackedRing {
         }
         // Descriptors are read after the flags that announce them.
         fence(Ordering::Acquire);
-        let element = walk(context, self.next_available)?;
+        let element = walk(context, self.next_available, scratch)?;
         self.next_available
             .advance(element.ring_descriptors, context.size);
         Ok(Some(element))
@@ -135,12 +139,16 @@ impl Ring for PackedRing {
 }
 
 /// Collects the chain that starts at `at`: neighbours in the ring, the id in the last one.
-fn walk(context: &RingContext, mut at: Position) -> Result<Element, QueueError> {
-    let mut element = Element::default();
+fn walk(
+    context: &RingContext,
+    mut at: Position,
+    scratch: &mut Scratch,
+) -> Result<Element, QueueError> {
+    let mut element = scratch.element();
     for count in 1..=context.size {
         let (descriptor, id) = Descriptor::parse_packed(&context.read(slot(context, at.index))?);
         if descriptor.is(INDIRECT) {
-            add_table(context, &descriptor, &mut element)?;
+            add_table(context, &descriptor, &mut element, &mut scratch.table)?;
         } else {
             element.add(&descriptor)?;
         }
@@ -158,13 +166,12 @@ fn add_table(
     context: &RingContext,
     outer: &Descriptor,
     element: &mut Element,
+    table: &mut Vec<u8>,
 ) -> Result<(), QueueError> {
     if outer.is(NEXT) {
         return Err(QueueError::Indirect(outer.len));
     }
-    let table = context.indirect_table(outer.addr, outer.len)?;
-    let (descriptors, _) = table.as_chunks::<SIZE>();
-    for bytes in descriptors {
+    for bytes in context.indirect_table(outer.addr, outer.len, table)? {
         element.add(&Descriptor::parse_packed(bytes).0)?;
     }
     Ok(())

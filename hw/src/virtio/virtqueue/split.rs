@@ -5,7 +5,7 @@ use std::sync::atomic::{Ordering, fence};
 use include::PhysAddr;
 
 use super::element::{Descriptor, Element};
-use super::{QueueError, Ring, RingContext, need_event};
+use super::{QueueError, Ring, RingContext, Scratch, need_event};
 use crate::virtio::spec::descriptor::{INDIRECT, NEXT, SIZE};
 use crate::virtio::spec::{feature, split};
 
@@ -50,7 +50,11 @@ impl SplitRing {
 }
 
 impl Ring for SplitRing {
-    fn pop(&mut self, context: &RingContext) -> Result<Option<Element>, QueueError> {
+    fn pop(
+        &mut self,
+        context: &RingContext,
+        scratch: &mut Scratch,
+    ) -> Result<Option<Element>, QueueError> {
         if self.available == self.next_available && self.look(context)? == 0 {
             return Ok(None);
         }
@@ -60,8 +64,9 @@ impl Ring for SplitRing {
         if self.event_idx && !self.quiet {
             context.write_u16(available_event(context), self.next_available)?;
         }
-        let mut element = Element::new(head);
-        walk(context, &mut element)?;
+        let mut element = scratch.element();
+        element.id = head;
+        walk(context, &mut element, &mut scratch.table)?;
         Ok(Some(element))
     }
 
@@ -117,7 +122,11 @@ fn available_event(context: &RingContext) -> PhysAddr {
 }
 
 /// Collects the chain that starts at `element.id`.
-fn walk(context: &RingContext, element: &mut Element) -> Result<(), QueueError> {
+fn walk(
+    context: &RingContext,
+    element: &mut Element,
+    table: &mut Vec<u8>,
+) -> Result<(), QueueError> {
     let mut index = element.id;
     for _ in 0..context.size {
         if index >= context.size {
@@ -129,7 +138,7 @@ fn walk(context: &RingContext, element: &mut Element) -> Result<(), QueueError> 
             .add(SIZE as u64 * u64::from(index));
         let descriptor = Descriptor::parse_split(&context.read(at)?);
         if descriptor.is(INDIRECT) {
-            return walk_indirect(context, &descriptor, element);
+            return walk_indirect(context, &descriptor, element, table);
         }
         element.add(&descriptor)?;
         if !descriptor.is(NEXT) {
@@ -145,12 +154,12 @@ fn walk_indirect(
     context: &RingContext,
     outer: &Descriptor,
     element: &mut Element,
+    table: &mut Vec<u8>,
 ) -> Result<(), QueueError> {
     if outer.is(NEXT) {
         return Err(QueueError::Indirect(outer.len));
     }
-    let table = context.indirect_table(outer.addr, outer.len)?;
-    let (descriptors, _) = table.as_chunks::<SIZE>();
+    let descriptors = context.indirect_table(outer.addr, outer.len, table)?;
     let mut index = 0;
     for _ in descriptors {
         let bytes = descriptors
