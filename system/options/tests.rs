@@ -192,14 +192,6 @@ fn refusals_are_sentences() {
     bad("-foo", "-foo: invalid option");
     bad("--foo", "--foo: invalid option");
     bad("-", "-: invalid option");
-    bad(
-        "disk.img",
-        "disk.img: disk images are not there yet in Tinamou",
-    );
-    bad(
-        "-drive file=x",
-        "-drive: this option is not there yet in Tinamou",
-    );
     bad("-kernel", "-kernel: requires an argument");
     bad("-m 5Q", "-m 5Q: '5Q' is no size (such as 512, 512M or 2G)");
     bad(
