@@ -414,7 +414,7 @@ static int count_entries(const char *name, unsigned char *seen, int limit)
 
 static void large_folder(void)
 {
-    enum { COUNT = 3000 };
+    enum { COUNT = 1200 };
     static unsigned char seen[COUNT];
     char name[64];
     DO(mkdir("d", 0755));
@@ -446,9 +446,9 @@ static void large_folder(void)
     long middle = -1;
     char after[256] = "";
     for (int i = 0; (entry = readdir(dir)); i++) {
-        if (i == 700)
+        if (i == 300)
             middle = telldir(dir);
-        if (i == 701)
+        if (i == 301)
             strcpy(after, entry->d_name);
     }
     seekdir(dir, middle);
