@@ -6,6 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* With Asyncify emscripten's own JavaScript does not name the table, and leaves it out. */
+EM_JS_DEPS(tinamou_jit, "$wasmTable");
+
 /* A module with one function, `return_call 0`. */
 EM_JS(int, tinamou_js_tail_calls, (void), {
     const module = [0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, 0, 10, 6, 1, 4, 0, 18, 0, 11];
