@@ -24,7 +24,7 @@ enum Error {
 }
 
 const USAGE: &str = "insntest --emulator 'CMD ...' [--cross 'CMD ...'] [--cpu MODEL] \
-    [--slow FACTOR] [--list] [NAME ...]";
+    [--slow FACTOR] [--retries N] [--list] [NAME ...]";
 /// Every instruction that a test may use; what a test is about, its name says.
 const MARCH: &str = "-march=rv64imafd_zicsr_zifencei_zicntr_zihpm_zba_zbb_zbc_zbs_zbkb_zicond_\
 zicbom_zicbop_zicboz_zihintpause_zfh_zfa_zacas_zabha_zawrs_svinval";
@@ -40,6 +40,8 @@ struct Config {
     /// What `max` at the front of a test's CPU becomes.
     cpu: String,
     limit: Duration,
+    /// How often a test that failed is run again: for emulators that are not ours.
+    retries: u32,
     names: Vec<String>,
     list: bool,
 }
@@ -65,6 +67,7 @@ fn parse_args() -> Result<Config, Error> {
         cross: words(&cross),
         cpu: "max".into(),
         limit: Duration::from_secs(LIMIT.into()),
+        retries: 0,
         names: Vec::new(),
         list: false,
     };
@@ -82,6 +85,10 @@ fn parse_args() -> Result<Config, Error> {
                 let factor = value()?.parse::<u32>();
                 let factor = factor.map_err(|_| Error::Usage(format!("--slow: {USAGE}")))?;
                 config.limit *= factor;
+            }
+            "--retries" => {
+                let number = value()?.parse();
+                config.retries = number.map_err(|_| Error::Usage(format!("--retries: {USAGE}")))?;
             }
             "--list" => config.list = true,
             _ if arg.starts_with('-') => return Err(Error::Usage(format!("{arg}: {USAGE}"))),
@@ -171,6 +178,17 @@ fn flatten(elf: &[u8]) -> Result<Vec<u8>, object::Error> {
     Ok(flat)
 }
 
+/// Runs a test, and again as often as `--retries` says if it fails.
+fn run_patiently(config: &Config, test: &Test, image: &Path) -> Result<(), String> {
+    let mut result = run(config, test, image);
+    for _ in 0..config.retries {
+        let Err(why) = &result else { break };
+        println!("again  {}: {why}", test.name);
+        result = run(config, test, image);
+    }
+    result
+}
+
 /// Runs an image; `Err` says what it printed and how it ended.
 fn run(config: &Config, test: &Test, image: &Path) -> Result<(), String> {
     let out = image.with_extension("out");
@@ -238,7 +256,7 @@ fn work(config: &Config) -> Result<usize, Error> {
                 while let Some(test) = tests.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let image = images.join(format!("{}.bin", test.name));
                     let result = assemble(config, test, &folder, &image)
-                        .and_then(|()| run(config, test, &image));
+                        .and_then(|()| run_patiently(config, test, &image));
                     match result {
                         Ok(()) => println!("ok     {}", test.name),
                         Err(why) => {
