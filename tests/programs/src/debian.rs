@@ -1,6 +1,6 @@
 //! Debian on a root file system of its own (`scripts/make-rootfs`): it boots to a login from a disk
-//! or a shared folder, installs packages from a share (`scripts/make-guest-repo`), and works with them
-//! on the root, on a second disk and on a share. Afterwards the host finds everything in order.
+//! or a shared folder, installs packages from a share (`scripts/make-guest-repo`), and works with
+//! them on the root, on a second disk and on a share. Afterwards the host finds all in order.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -258,13 +258,15 @@ pub const TESTS: &[Test] = &[
          git config user.email e@e && \
          printf '#include <stdio.h>\\nint main(void) { return puts(\"built\") < 0; }\\n' > m.c && \
          seq 20000 > numbers && git add . && git commit -q -m one && cd .. && git clone -q a b && \
-         cd b && git fsck --strict 2>&1 && gcc -O2 -o m m.c && ./m && cmp numbers ../a/numbers; cd /root",
+         cd b && git fsck --strict 2>&1 && gcc -O2 -o m m.c && ./m && cmp numbers ../a/numbers; \
+         cd /root",
         "built",
     ),
     test(
         "gcc on a share",
         300,
-        "cd /mnt/share && cp -r /root/a . && git clone -q a b && cd b && gcc -O2 -o m m.c && ./m; cd /root",
+        "cd /mnt/share && cp -r /root/a . && git clone -q a b && cd b && gcc -O2 -o m m.c && ./m; \
+         cd /root",
         "built",
     ),
     fio!(
