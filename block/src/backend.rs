@@ -19,6 +19,7 @@ pub struct Backend {
 
 struct Shared {
     node: Child,
+    is_near: bool,
     read_only: bool,
     tuning: Tuning,
     writeback: AtomicBool,
@@ -64,6 +65,7 @@ impl Backend {
     ) -> Self {
         let writeback = AtomicBool::new(tuning.cache.writeback);
         let shared = Arc::new(Shared {
+            is_near: node.is_near(),
             node,
             read_only,
             tuning,
@@ -144,7 +146,7 @@ impl Shared {
             BlockRequest::Write { data, fua, .. } if !fua && self.is_writeback() => data.len(),
             _ => return false,
         };
-        bytes <= AT_ONCE_BYTES_MAX && self.pace.is_quick()
+        self.is_near && bytes <= AT_ONCE_BYTES_MAX && self.pace.is_quick()
     }
 
     fn is_writeback(&self) -> bool {

@@ -114,6 +114,18 @@ impl Node {
         }
     }
 
+    /// Whether its bytes are on this host, which mostly has them in its page cache.
+    pub fn is_near(&self) -> bool {
+        match self {
+            Node::File(_) | Node::Null(_) => true,
+            Node::Raw(raw) => raw.child().is_near(),
+            Node::Overlay(overlay) => overlay.child().is_near(),
+            Node::Qcow2(image) => {
+                image.storage().is_near() && image.backing().is_none_or(|below| below.is_near())
+            }
+        }
+    }
+
     /// Makes it longer or shorter; what is new reads as zeros.
     pub fn set_len(&self, bytes: u64) -> Result<(), Errno> {
         delegate!(self, driver => driver.set_len(bytes))
