@@ -22,6 +22,12 @@ pub enum NodeOptions {
     Qcow2 {
         below: Box<NodeOptions>,
     },
+    /// `below`, whose writes are written down in `log`.
+    LogWrites {
+        below: Box<NodeOptions>,
+        log: Box<NodeOptions>,
+        sector: u64,
+    },
     /// The image itself says what it is.
     Probe {
         below: Box<NodeOptions>,
@@ -111,7 +117,7 @@ pub struct Blockdev {
 
 /// The formats and protocols that there are, for messages.
 const FORMATS: &str = "raw, qcow2";
-const DRIVERS: &str = "file, host_device, null-co, raw, qcow2";
+const DRIVERS: &str = "file, host_device, null-co, blklogwrites, raw, qcow2";
 const NULL_SIZE_DEFAULT: u64 = 1 << 30;
 
 /// Parses `-drive`. Errors are sentences without the option's name.
@@ -303,6 +309,11 @@ fn node_of(
             let size = size(keyval, &key("size"))?.unwrap_or(NULL_SIZE_DEFAULT);
             Ok(NodeOptions::Null { size })
         }
+        "blklogwrites" => Ok(NodeOptions::LogWrites {
+            log: Box::new(log_of(keyval, &key("log"))?),
+            sector: log_sector(keyval, &key("log-sector-size"))?,
+            below: Box::new(child(keyval, prefix, below)?),
+        }),
         "raw" => Ok(NodeOptions::Raw {
             offset: size(keyval, &key("offset"))?.unwrap_or(0),
             size: size(keyval, &key("size"))?,
@@ -333,6 +344,26 @@ fn child(
     let driver = keyval.take(&format!("{inner}driver"));
     let driver = driver.ok_or_else(|| format!("the parameter '{inner}driver' is missing"))?;
     node_of(&driver, keyval, &inner, None)
+}
+
+/// The log of `blklogwrites`: a file of its own.
+fn log_of(keyval: &mut KeyVal, key: &str) -> Result<NodeOptions, String> {
+    if keyval.take(key).is_some() {
+        return Err(format!(
+            "'{key}' cannot be the name of a node yet in Tinamou, only '{key}.driver=file'"
+        ));
+    }
+    match keyval.take(&format!("{key}.driver")).as_deref() {
+        Some("file") => node_of("file", keyval, &format!("{key}."), None),
+        _ => Err(format!("'{key}.driver' can only be 'file' in Tinamou")),
+    }
+}
+
+fn log_sector(keyval: &mut KeyVal, key: &str) -> Result<u64, String> {
+    let sector = size(keyval, key)?.unwrap_or(crate::logwrites::SECTOR_DEFAULT);
+    let valid = sector.is_power_of_two() && (512..=4096).contains(&sector);
+    let bad = || format!("'{key}' is a power of two from 512 to 4096, not {sector}");
+    valid.then_some(sector).ok_or_else(bad)
 }
 
 fn locking_of(keyval: &mut KeyVal, prefix: &str) -> Result<bool, String> {
