@@ -152,3 +152,49 @@ impl LogWrites {
         self.log.write_growing(0, &bytes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use util::coroutine::AioContext;
+
+    use super::*;
+    use crate::file::File;
+    use crate::node::Node;
+
+    /// The entries are whole sectors, in the order in which things were done.
+    #[test]
+    fn what_is_written_is_noted() {
+        let folder = std::env::temp_dir().join(format!("tinamou-log-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let [image, log] = ["image", "log"].map(|name| folder.join(name));
+        std::fs::write(&image, vec![7; 2048]).expect("an image");
+        std::fs::write(&log, b"").expect("a log");
+        let open = |path: &std::path::Path| path.to_str().expect("a plain name").to_string();
+        let (image_name, log_name) = (open(&image), open(&log));
+        let context = AioContext::start("log").expect("a thread");
+        context.block_on(move || {
+            let open = |name: &str| Arc::new(Node::File(File::open(name, false, false).unwrap()));
+            let node = LogWrites::new(open(&image_name), open(&log_name), 512).unwrap();
+            node.write(510, b"abcd").unwrap();
+            node.flush().unwrap();
+            node.write_zeroes(1024, 512, true).unwrap();
+            node.discard(100, 1000).unwrap();
+        });
+        context.stop();
+        let bytes = std::fs::read(&log).expect("the log");
+        let word = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
+        // The super block counts what was flushed.
+        assert_eq!([0, 8, 16, 24].map(word), [MAGIC, VERSION, 2, 512]);
+        let entry = |sector: usize| [0, 8, 16, 24].map(|at| word(512 * sector + at));
+        assert_eq!(entry(1), [0, 2, 0, 0]);
+        assert_eq!(&bytes[1024 + 509..1024 + 515], b"\x07abcd\x07");
+        assert_eq!(entry(4), [0, 0, FLUSH, 0]);
+        assert_eq!(entry(5), [2, 1, 0, 0]);
+        assert!(bytes[3072..3584].iter().all(|byte| *byte == 0));
+        assert_eq!(entry(7), [1, 1, DISCARD, 0]);
+        assert_eq!(bytes.len(), 8 * 512);
+        std::fs::remove_dir_all(&folder).expect("it goes");
+    }
+}

@@ -30,7 +30,10 @@ const IN_FLIGHT_BYTES_MAX: u64 = 32 << 20;
 /// What a request counts for at least: its coroutine has a stack. A queue bounds the requests of
 /// one driver, but resets let it begin anew while old ones still wait for the host.
 const REQUEST_BYTES_MIN: u64 = 64 << 10;
-const _: () = assert!(IN_FLIGHT_BYTES_MAX / REQUEST_BYTES_MIN <= 512, "stacks at a time");
+const _: () = assert!(
+    IN_FLIGHT_BYTES_MAX / REQUEST_BYTES_MIN <= 512,
+    "stacks at a time"
+);
 
 /// A request that was answered.
 struct Done {
