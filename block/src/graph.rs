@@ -10,6 +10,7 @@ use util::coroutine::AioContext;
 use crate::backend::Backend;
 use crate::backing;
 use crate::file::File;
+use crate::logwrites::LogWrites;
 use crate::node::{Child, Node};
 use crate::null::Null;
 use crate::options::{Blockdev, Drive, NodeOptions, Tuning};
@@ -108,6 +109,7 @@ impl Graph {
             lowest = match lowest {
                 NodeOptions::Raw { below, .. }
                 | NodeOptions::Qcow2 { below }
+                | NodeOptions::LogWrites { below, .. }
                 | NodeOptions::Probe { below } => below,
                 NodeOptions::Reference(name) => {
                     let named = self.named.lock().remove(name);
@@ -133,6 +135,11 @@ fn open_node(
         NodeOptions::File { name, locking } => {
             let file = File::open(name, read_only, *locking);
             Node::File(file.map_err(|reason| format!("cannot open '{name}': {reason}"))?)
+        }
+        NodeOptions::LogWrites { below, log, sector } => {
+            let log = open_node(log, false, None)?;
+            let file = open_node(below, read_only, taken)?;
+            Node::LogWrites(Box::new(LogWrites::new(file, log, *sector)?))
         }
         NodeOptions::Null { size } => Node::Null(Null::new(*size)),
         NodeOptions::Raw {

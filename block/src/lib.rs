@@ -10,6 +10,7 @@ mod backend;
 mod backing;
 mod file;
 mod graph;
+mod logwrites;
 mod node;
 mod null;
 pub mod options;
