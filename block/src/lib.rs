@@ -10,11 +10,14 @@ mod backend;
 mod backing;
 mod file;
 mod graph;
+mod http;
 mod node;
 mod null;
 pub mod options;
 mod overlay;
+mod overlay_file;
 mod probe;
+mod protocol;
 pub mod qcow2;
 mod raw;
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use include::Errno;
 
 use crate::file::File;
+use crate::http::Http;
 use crate::null::Null;
 use crate::overlay::Overlay;
 use crate::qcow2::Qcow2;
@@ -18,6 +19,8 @@ pub const SECTOR: u64 = 512;
 pub enum Node {
     /// A file of the host.
     File(File),
+    /// A file on a server, which is only read.
+    Http(Box<Http>),
     /// No storage at all.
     Null(Null),
     /// A part of another node.
@@ -33,6 +36,7 @@ macro_rules! delegate {
     ($self:ident, $driver:ident => $call:expr) => {
         match $self {
             Node::File($driver) => $call,
+            Node::Http($driver) => $call,
             Node::Null($driver) => $call,
             Node::Raw($driver) => $call,
             Node::Overlay($driver) => $call,
@@ -49,6 +53,7 @@ impl Node {
     pub fn driver(&self) -> &'static str {
         match self {
             Node::File(_) => "file",
+            Node::Http(_) => "http",
             Node::Null(_) => "null-co",
             Node::Raw(_) => "raw",
             Node::Overlay(_) => "overlay",
@@ -110,7 +115,17 @@ impl Node {
             Node::File(file) => file.ignore_flushes(),
             Node::Raw(raw) => raw.child().ignore_flushes(),
             Node::Qcow2(image) => image.storage().ignore_flushes(),
-            Node::Null(_) | Node::Overlay(_) => (),
+            Node::Http(_) | Node::Null(_) | Node::Overlay(_) => (),
+        }
+    }
+
+    /// What tells this version of an image on a server from others.
+    pub fn tag(&self) -> Option<&str> {
+        match self {
+            Node::Http(http) => http.tag(),
+            Node::Raw(raw) => raw.child().tag(),
+            Node::Qcow2(image) => image.storage().tag(),
+            Node::File(_) | Node::Null(_) | Node::Overlay(_) => None,
         }
     }
 
