@@ -384,7 +384,10 @@ fn http_options(url: &str, keyval: &mut KeyVal, prefix: &str) -> Result<HttpOpti
     let key = |name: &str| format!("{prefix}{name}");
     let readahead = size(keyval, &key("readahead"))?.unwrap_or(READAHEAD_DEFAULT);
     if readahead % SECTOR != 0 {
-        return Err(format!("'{}' is whole sectors of {SECTOR}", key("readahead")));
+        return Err(format!(
+            "'{}' is whole sectors of {SECTOR}",
+            key("readahead")
+        ));
     }
     let timeout = match keyval.take(&key("timeout")) {
         None => TIMEOUT_DEFAULT,

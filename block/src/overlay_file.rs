@@ -45,7 +45,8 @@ pub fn open(name: &str, base: Child, base_name: &str, read_only: bool) -> Result
 /// Whether there is no header: an empty file, or one that was left before it was made.
 fn is_new(file: &Child) -> Result<bool, String> {
     let mut start = vec![0; file.len().min(512) as usize];
-    file.read(0, &mut start).map_err(|error| error.to_string())?;
+    file.read(0, &mut start)
+        .map_err(|error| error.to_string())?;
     Ok(start.iter().all(|byte| *byte == 0))
 }
 

@@ -54,7 +54,9 @@ impl Remote {
         remote.len = match answer.content_range() {
             Some((_, Some(total))) => total,
             // A page does not see all headers of other origins.
-            _ => remote.retrying(|| remote.length()).map_err(Failure::reason)?,
+            _ => remote
+                .retrying(|| remote.length())
+                .map_err(Failure::reason)?,
         };
         // Offsets are those of files, and whole sectors of them.
         if i64::try_from(remote.len).is_err() {
@@ -110,7 +112,9 @@ impl Remote {
         match answer.length() {
             _ if answer.status != 200 => Err(bad_status(answer.status)),
             Some(length) => Ok(length),
-            None => Err(Failure::Final("the server does not say how long it is".into())),
+            None => Err(Failure::Final(
+                "the server does not say how long it is".into(),
+            )),
         }
     }
 

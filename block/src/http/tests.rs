@@ -26,7 +26,9 @@ fn server(behaviour: Behaviour) -> Server {
 }
 
 fn graph() -> Graph {
-    Graph::new(Arc::new(AioContext::start("test").expect("threads can be had")))
+    Graph::new(Arc::new(
+        AioContext::start("test").expect("threads can be had"),
+    ))
 }
 
 fn open(graph: &Graph, text: &str) -> Result<Arc<Backend>, String> {
@@ -35,7 +37,10 @@ fn open(graph: &Graph, text: &str) -> Result<Arc<Backend>, String> {
 
 fn open_disk(graph: &Graph, server: &Server) -> Result<Arc<Backend>, String> {
     let url = server.url("disk");
-    open(graph, &format!("file={url},format=raw,readonly=on,file.readahead=0"))
+    open(
+        graph,
+        &format!("file={url},format=raw,readonly=on,file.readahead=0"),
+    )
 }
 
 fn carry_out(backend: &Backend, request: BlockRequest) -> Result<Vec<u8>, Errno> {
@@ -76,7 +81,10 @@ fn write(backend: &Backend, offset: usize, data: &[u8]) -> Result<(), Errno> {
 
 fn expect(backend: &Backend, offset: usize, count: usize) {
     let bytes = read(backend, offset, count).expect("it can be read");
-    let wrong = bytes.iter().zip(offset..).find(|(b, at)| **b != byte_at(*at));
+    let wrong = bytes
+        .iter()
+        .zip(offset..)
+        .find(|(b, at)| **b != byte_at(*at));
     assert_eq!((bytes.len(), wrong), (count, None));
 }
 
@@ -103,9 +111,8 @@ fn reads_what_is_needed_once() {
 fn reads_ahead() {
     let (server, graph) = (server(Behaviour::Parts), graph());
     let url = server.url("disk");
-    let disk = format!(
-        "file.driver=http,file.url={url},file.readahead=131072,file.timeout=9,readonly=on"
-    );
+    let disk =
+        format!("file.driver=http,file.url={url},file.readahead=131072,file.timeout=9,readonly=on");
     let disk = open(&graph, &disk).unwrap();
     server.take_requests();
     expect(&disk, 70_000, 10);
@@ -142,7 +149,10 @@ fn servers_that_will_not_do() {
     let check = |behaviour, sentence: &str| {
         let server = server(behaviour);
         let error = open_disk(&graph, &server).err().expect("it will not do");
-        assert!(error.contains(sentence) && error.contains("/disk'"), "{error}");
+        assert!(
+            error.contains(sentence) && error.contains("/disk'"),
+            "{error}"
+        );
     };
     check(Behaviour::Whole, "no ranges of bytes");
     check(Behaviour::Status(404, 9), "status 404");
@@ -174,7 +184,9 @@ fn what_passes_is_tried_again() {
 fn what_stays_is_an_error_and_may_end() {
     let (server, graph) = (server(Behaviour::Parts), graph());
     let disk = open_disk(&graph, &server).unwrap();
-    server.change("disk", |file| file.behaviour = Behaviour::Status(404, u32::MAX));
+    server.change("disk", |file| {
+        file.behaviour = Behaviour::Status(404, u32::MAX)
+    });
     assert_eq!(read(&disk, 200_000, 1000), Err(Errno::EIO));
     expect(&disk, 0, 1000);
     server.change("disk", |file| file.behaviour = Behaviour::Parts);
@@ -237,7 +249,9 @@ fn snapshots_and_overlays() {
         graph.close().unwrap();
     }
     server.change("disk", |file| file.tag = Some("two".into()));
-    let error = open(&self::graph(), &text).err().expect("the base has changed");
+    let error = open(&self::graph(), &text)
+        .err()
+        .expect("the base has changed");
     assert!(error.contains("it was made over"), "{error}");
 }
 
@@ -254,14 +268,24 @@ fn images_on_a_server_name_nothing_here() {
     let image = std::fs::read(&path).unwrap();
     server.put("image", image.clone(), "i", Behaviour::Parts);
     let image_url = server.url("image");
-    let disk = open(&graph, &format!("file={image_url},format=qcow2,readonly=on")).unwrap();
+    let disk = open(
+        &graph,
+        &format!("file={image_url},format=qcow2,readonly=on"),
+    )
+    .unwrap();
     assert_eq!(read(&disk, 512, 512), Ok(vec![9; 512]));
     expect(&disk, 1024, 100_000);
     let mut hostile = image;
-    let at = hostile.windows(7).position(|bytes| bytes == b"http://").unwrap();
+    let at = hostile
+        .windows(7)
+        .position(|bytes| bytes == b"http://")
+        .unwrap();
     hostile[at..at + 7].copy_from_slice(b"/../../");
     server.put("image", hostile, "h", Behaviour::Parts);
-    let error = open(&graph, &format!("file={image_url},format=qcow2,readonly=on"));
+    let error = open(
+        &graph,
+        &format!("file={image_url},format=qcow2,readonly=on"),
+    );
     let error = error.err().expect("that is no place of the server");
     assert!(error.contains("comes from a server"), "{error}");
 }

@@ -64,7 +64,11 @@ fn host(program: &str, args: &[&str]) -> Outcome<()> {
     check(output.status.success(), || {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let (out, err) = (text(&output.stdout), text(&output.stderr));
-        format!("{program} {}: {}\n{out}{err}", args.join(" "), output.status)
+        format!(
+            "{program} {}: {}\n{out}{err}",
+            args.join(" "),
+            output.status
+        )
     })
 }
 
@@ -132,7 +136,11 @@ impl Machine {
         // A shell without line editing, and a terminal that never wraps.
         session.send("stty cols 2000 rows 50; exec env TERM=dumb PS1='# ' dash\n");
         session.expect("# ", limit)?;
-        let second = if self.root == Root::NineP { "vda" } else { "vdb" };
+        let second = if self.root == Root::NineP {
+            "vda"
+        } else {
+            "vdb"
+        };
         let mount = format!(
             "ln -s /dev/{second} /dev/second; mkdir -p /mnt/repo /mnt/share; \
              for tag in repo share; do mount -t 9p -o trans=virtio,version=9p2000.L,msize=262144 \
@@ -168,7 +176,12 @@ impl Drop for Machine {
     }
 }
 
-const fn test(name: &'static str, seconds: u64, command: &'static str, answer: &'static str) -> Test {
+const fn test(
+    name: &'static str,
+    seconds: u64,
+    command: &'static str,
+    answer: &'static str,
+) -> Test {
     Test {
         name,
         command,
@@ -201,8 +214,13 @@ macro_rules! stress {
             concat!("stress-ng ", $name),
             1200,
             concat!(
-                "mkdir -p ", $dir, "; stress-ng --verify --timeout 1 --sequential 1 --class ", $class,
-                " --temp-path ", $dir, " --exclude ramfs,hdd > /tmp/s.out 2>&1 && echo all good || ",
+                "mkdir -p ",
+                $dir,
+                "; stress-ng --verify --timeout 1 --sequential 1 --class ",
+                $class,
+                " --temp-path ",
+                $dir,
+                " --exclude ramfs,hdd > /tmp/s.out 2>&1 && echo all good || ",
                 "grep -v -e skipped -e 'info:' /tmp/s.out | tail -n 40"
             ),
             "all good",

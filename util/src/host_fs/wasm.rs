@@ -311,7 +311,9 @@ impl Dir {
                 let flags = OpenFlags::CREATE | OpenFlags::EXCLUSIVE | OpenFlags::WRITE;
                 self.open_file(name, flags, mode & 0o7777).map(|_| ())
             }
-            (mode::S_IFIFO, Self::Held(dir)) if node::host()? == Host::Linux => perl::mkfifo(dir.0, name, mode & 0o7777),
+            (mode::S_IFIFO, Self::Held(dir)) if node::host()? == Host::Linux => {
+                perl::mkfifo(dir.0, name, mode & 0o7777)
+            }
             _ => Err(Errno::EOPNOTSUPP),
         }
     }

@@ -15,7 +15,9 @@ static AGENT: LazyLock<Agent> = LazyLock::new(|| {
 
 pub fn send(request: &Request<'_>) -> Result<Response, String> {
     if request.url.starts_with("https:") {
-        return Err("https is there under Node and in pages only, not in the native program".into());
+        return Err(
+            "https is there under Node and in pages only, not in the native program".into(),
+        );
     }
     let asked = match request.head {
         true => AGENT.head(request.url),
@@ -31,7 +33,11 @@ pub fn send(request: &Request<'_>) -> Result<Response, String> {
     let (parts, body) = answer.into_parts();
     let status = parts.status.as_u16();
     let mut bytes = Vec::new();
-    let wanted = if request.range.is_some() { PARTIAL } else { 200 };
+    let wanted = if request.range.is_some() {
+        PARTIAL
+    } else {
+        200
+    };
     if status == wanted && !request.head {
         // One more, so that a longer body is seen to be longer.
         let limit = request.limit as u64 + 1;

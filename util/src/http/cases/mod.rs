@@ -72,7 +72,10 @@ fn get_range(name: &str, range: std::ops::Range<u64>) -> Result<Response, String
 
 fn expect_bytes(body: &[u8], first: usize, count: usize) {
     assert_eq!(body.len(), count);
-    let wrong = body.iter().zip(first..).position(|(b, at)| *b != byte_at(at));
+    let wrong = body
+        .iter()
+        .zip(first..)
+        .position(|(b, at)| *b != byte_at(at));
     assert_eq!(wrong, None);
 }
 
@@ -95,7 +98,10 @@ fn parts_of_files() {
     }
     let answer = get_range("file", total - 10..total + 10).expect("it is there");
     expect_bytes(&answer.body, FILE_BYTES - 10, 10);
-    assert_eq!(get_range("file", total..total + 1).map(|a| a.status), Ok(416));
+    assert_eq!(
+        get_range("file", total..total + 1).map(|a| a.status),
+        Ok(416)
+    );
 }
 
 /// Nothing of the body is given, since it is not what was asked for.
@@ -174,7 +180,13 @@ fn other_threads() {
 }
 
 fn no_urls() {
-    for url in ["", "file", "ftp://127.0.0.1/x", "http://127.0.0.1/a b", "http://127.0.0.1/\n"] {
+    for url in [
+        "",
+        "file",
+        "ftp://127.0.0.1/x",
+        "http://127.0.0.1/a b",
+        "http://127.0.0.1/\n",
+    ] {
         assert!(send(&request(url)).is_err(), "{url}");
     }
 }
