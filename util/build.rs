@@ -5,6 +5,7 @@ const SHIMS: &[(&str, &str)] = &[
     ("src/coroutine/coroutine-wasm.c", "tinamou_coroutine"),
     ("src/host_console/wasm.c", "tinamou_host_console"),
     ("src/host_fs/wasm.c", "tinamou_host_fs"),
+    ("src/http/wasm.c", "tinamou_http"),
 ];
 
 fn main() {

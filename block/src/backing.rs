@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::file::File;
 use crate::node::{Child, Node};
 use crate::probe;
+use crate::protocol::{backing_name, open_backing};
 use crate::qcow2::header::Header;
 use crate::qcow2::{self, Qcow2};
 use crate::raw::Raw;
@@ -51,10 +51,10 @@ pub fn open_format(
             return Err(cannot(&name, &reason));
         }
         let below = backing_name(&name, below).map_err(|reason| cannot(&name, &reason))?;
-        let file = File::open(&below, true, true)
-            .map_err(|reason| cannot(&name, &format!("its backing file '{below}': {reason}")))?;
+        let file = open_backing(&below)
+            .map_err(|reason| format!("'{name}' has a backing file: {reason}"))?;
         format.clone_from(&header.backing_format);
-        let upper = std::mem::replace(&mut child, Arc::new(Node::File(file)));
+        let upper = std::mem::replace(&mut child, file);
         uppers.push(Upper {
             name: std::mem::replace(&mut name, below),
             child: upper,
@@ -104,39 +104,4 @@ fn probed(name: &str, child: &Child, read_only: bool) -> Result<String, String> 
         );
     }
     Ok("raw".into())
-}
-
-/// Names of backing files are relative to the folder of the image that has them.
-fn backing_name(above: &str, below: &str) -> Result<String, String> {
-    let name = below.strip_prefix("file:").unwrap_or(below);
-    let first = name.split('/').next().unwrap_or_default();
-    if let Some((protocol, _)) = first.split_once(':') {
-        return Err(format!(
-            "the protocol '{protocol}' of its backing file is not there yet in Tinamou"
-        ));
-    }
-    match above.rsplit_once('/') {
-        Some((folder, _)) if !name.starts_with('/') => Ok(format!("{folder}/{name}")),
-        _ => Ok(name.into()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names() {
-        let check = |above, below, expected: Result<&str, ()>| {
-            let name = backing_name(above, below).map_err(|_| ());
-            assert_eq!(name.as_deref(), expected.as_ref().map(|name| *name));
-        };
-        check("a/b.qcow2", "c.raw", Ok("a/c.raw"));
-        check("b.qcow2", "c.raw", Ok("c.raw"));
-        check("/a/b.qcow2", "/c.raw", Ok("/c.raw"));
-        check("a/b", "file:../c", Ok("a/../c"));
-        check("a/b", "x/y:z", Ok("a/x/y:z"));
-        check("a/b", "nbd://host/", Err(()));
-        check("a/b", "json:{}", Err(()));
-    }
 }

@@ -8,6 +8,9 @@ use util::thread_pool;
 
 use crate::node::{SECTOR, write_plain_zeroes};
 
+/// Permissions of an image that is made, before the umask.
+const NEW_FILE_MODE: u32 = 0o644;
+
 pub struct File {
     file: HostFile,
     /// What a device sees: whole sectors. What is behind the file's end reads as zeros.
@@ -26,11 +29,21 @@ impl File {
             true => OpenFlags::READ,
             false => OpenFlags::READ_WRITE,
         };
+        Self::open_with(name, flags, lock)
+    }
+
+    /// Opens a file to read and write, and makes it if it is not there.
+    pub fn open_or_create(name: &str) -> Result<Self, String> {
+        Self::open_with(name, OpenFlags::READ_WRITE | OpenFlags::CREATE, true)
+    }
+
+    fn open_with(name: &str, flags: OpenFlags, lock: bool) -> Result<Self, String> {
         let path = name.as_bytes();
-        let file = thread_pool::run(|| HostFile::open(path, flags | OpenFlags::NONBLOCK, 0));
+        let flags = flags | OpenFlags::NONBLOCK;
+        let file = thread_pool::run(|| HostFile::open(path, flags, NEW_FILE_MODE));
         let file = file.map_err(|error| error.to_string())?;
         if lock {
-            lock_image(&file, read_only)?;
+            lock_image(&file, !flags.contains(OpenFlags::READ_WRITE))?;
         }
         let size = thread_pool::run(|| file.size()).map_err(|error| error.to_string())?;
         let len = size.checked_next_multiple_of(SECTOR);

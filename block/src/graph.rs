@@ -9,12 +9,12 @@ use util::coroutine::AioContext;
 
 use crate::backend::Backend;
 use crate::backing;
-use crate::file::File;
 use crate::logwrites::LogWrites;
 use crate::node::{Child, Node};
-use crate::null::Null;
 use crate::options::{Blockdev, Drive, NodeOptions, Tuning};
 use crate::overlay::Overlay;
+use crate::overlay_file;
+use crate::protocol::{self, describe};
 use crate::raw::Raw;
 
 /// A node with a name, that nobody has below or behind it yet.
@@ -110,13 +110,14 @@ impl Graph {
                 NodeOptions::Raw { below, .. }
                 | NodeOptions::Qcow2 { below }
                 | NodeOptions::LogWrites { below, .. }
+                | NodeOptions::Overlay { below, .. }
                 | NodeOptions::Probe { below } => below,
                 NodeOptions::Reference(name) => {
                     let named = self.named.lock().remove(name);
                     let named = named.ok_or_else(|| format!("there is no node '{name}' to use"))?;
                     return Ok((options.clone(), Some(named.node)));
                 }
-                NodeOptions::File { .. } | NodeOptions::Null { .. } => {
+                NodeOptions::File { .. } | NodeOptions::Null { .. } | NodeOptions::Http(_) => {
                     return Ok((options.clone(), None));
                 }
             };
@@ -132,16 +133,19 @@ fn open_node(
 ) -> Result<Child, String> {
     let node = match options {
         NodeOptions::Reference(_) => return taken.ok_or_else(|| "it names no node".into()),
-        NodeOptions::File { name, locking } => {
-            let file = File::open(name, read_only, *locking);
-            Node::File(file.map_err(|reason| format!("cannot open '{name}': {reason}"))?)
+        NodeOptions::File { .. } | NodeOptions::Null { .. } | NodeOptions::Http(_) => {
+            return protocol::open(options, read_only);
+        }
+        NodeOptions::Overlay { below, file } => {
+            let name = describe_lowest(below);
+            let base = open_node(below, true, taken)?;
+            return overlay_file::open(file, base, &name, read_only);
         }
         NodeOptions::LogWrites { below, log, sector } => {
             let log = open_node(log, false, None)?;
             let file = open_node(below, read_only, taken)?;
             Node::LogWrites(Box::new(LogWrites::new(file, log, *sector)?))
         }
-        NodeOptions::Null { size } => Node::Null(Null::new(*size)),
         NodeOptions::Raw {
             below,
             offset,
@@ -166,9 +170,15 @@ fn open_node(
     Ok(Arc::new(node))
 }
 
-fn describe(options: &NodeOptions) -> String {
-    match options {
-        NodeOptions::File { name, .. } => name.clone(),
-        _ => "the image".into(),
+/// The file at the bottom of an image, for messages and for overlays to know it again.
+fn describe_lowest(options: &NodeOptions) -> String {
+    let mut lowest = options;
+    while let NodeOptions::Raw { below, .. }
+    | NodeOptions::Qcow2 { below }
+    | NodeOptions::Overlay { below, .. }
+    | NodeOptions::Probe { below } = lowest
+    {
+        lowest = below;
     }
+    describe(lowest)
 }

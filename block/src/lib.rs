@@ -10,12 +10,15 @@ mod backend;
 mod backing;
 mod file;
 mod graph;
+mod http;
 mod logwrites;
 mod node;
 mod null;
 pub mod options;
 mod overlay;
+mod overlay_file;
 mod probe;
+mod protocol;
 pub mod qcow2;
 mod raw;
 

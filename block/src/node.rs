@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use include::Errno;
+use util::host_fs;
 
 use crate::file::File;
+use crate::http::Http;
 use crate::logwrites::LogWrites;
 use crate::null::Null;
 use crate::overlay::Overlay;
@@ -19,6 +21,8 @@ pub const SECTOR: u64 = 512;
 pub enum Node {
     /// A file of the host.
     File(File),
+    /// A file on a server, which is only read.
+    Http(Box<Http>),
     /// No storage at all.
     Null(Null),
     /// A part of another node.
@@ -36,6 +40,7 @@ macro_rules! delegate {
     ($self:ident, $driver:ident => $call:expr) => {
         match $self {
             Node::File($driver) => $call,
+            Node::Http($driver) => $call,
             Node::Null($driver) => $call,
             Node::Raw($driver) => $call,
             Node::Overlay($driver) => $call,
@@ -53,6 +58,7 @@ impl Node {
     pub fn driver(&self) -> &'static str {
         match self {
             Node::File(_) => "file",
+            Node::Http(_) => "http",
             Node::Null(_) => "null-co",
             Node::Raw(_) => "raw",
             Node::Overlay(_) => "overlay",
@@ -117,15 +123,28 @@ impl Node {
             Node::Raw(raw) => raw.child().ignore_flushes(),
             Node::LogWrites(log) => log.file().ignore_flushes(),
             Node::Qcow2(image) => image.storage().ignore_flushes(),
-            Node::Null(_) | Node::Overlay(_) => (),
+            Node::Http(_) | Node::Null(_) | Node::Overlay(_) => (),
+        }
+    }
+
+    /// What tells this version of an image on a server from others.
+    pub fn tag(&self) -> Option<&str> {
+        match self {
+            Node::Http(http) => http.tag(),
+            Node::Raw(raw) => raw.child().tag(),
+            Node::Qcow2(image) => image.storage().tag(),
+            Node::LogWrites(log) => log.file().tag(),
+            Node::File(_) | Node::Null(_) | Node::Overlay(_) => None,
         }
     }
 
     /// Whether its bytes are on this host, which mostly has them in its page cache.
     pub fn is_near(&self) -> bool {
         match self {
-            Node::File(_) | Node::Null(_) => true,
-            Node::LogWrites(_) => false,
+            Node::Null(_) => true,
+            // In a page files belong to other threads.
+            Node::File(_) => !host_fs::is_page(),
+            Node::Http(_) | Node::LogWrites(_) => false,
             Node::Raw(raw) => raw.child().is_near(),
             Node::Overlay(overlay) => overlay.child().is_near(),
             Node::Qcow2(image) => {

@@ -1,7 +1,13 @@
 //! `-drive` and `-blockdev`: two notations of the same tree of options.
 
+use std::time::Duration;
+
 use util::cutils::parse_size;
+use util::http::is_url;
 use util::keyval::{KeyVal, parse_switch};
+
+use crate::node::SECTOR;
+use crate::protocol::OPFS;
 
 /// A node and what is below it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,12 +34,29 @@ pub enum NodeOptions {
         log: Box<NodeOptions>,
         sector: u64,
     },
+    /// A file on a server.
+    Http(HttpOptions),
+    /// What is written goes to a qcow2 image in a file, which is made at first use.
+    Overlay {
+        below: Box<NodeOptions>,
+        file: String,
+    },
     /// The image itself says what it is.
     Probe {
         below: Box<NodeOptions>,
     },
     /// Another `-blockdev`, by its name.
     Reference(String),
+}
+
+/// `http` and `https`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpOptions {
+    pub url: String,
+    /// Bytes that are read beyond what is asked for.
+    pub readahead: u64,
+    /// For one request.
+    pub timeout: Duration,
 }
 
 /// `cache=` (QEMU's table of cache modes).
@@ -121,8 +144,15 @@ pub struct Blockdev {
 
 /// The formats and protocols that there are, for messages.
 const FORMATS: &str = "raw, qcow2";
-const DRIVERS: &str = "file, host_device, null-co, blklogwrites, raw, qcow2";
+const DRIVERS: &str =
+    "file, host_device, http, https, null-co, opfs, blklogwrites, raw, qcow2";
 const NULL_SIZE_DEFAULT: u64 = 1 << 30;
+/// QEMU's.
+const READAHEAD_DEFAULT: u64 = 256 << 10;
+/// Seconds; QEMU's 5 are few where a page's network is slow.
+const TIMEOUT_DEFAULT: u64 = 20;
+/// For who wants none.
+const TIMEOUT_MAX: u64 = 3600;
 
 /// Parses `-drive`. Errors are sentences without the option's name.
 pub fn parse_drive(text: &str) -> Result<Drive, String> {
@@ -146,10 +176,22 @@ pub fn parse_drive(text: &str) -> Result<Drive, String> {
         ));
     }
     error_actions(&mut keyval, &mut tuning)?;
+    let overlay = keyval.take("overlay");
+    if overlay.is_some() && snapshot {
+        return Err("'overlay' keeps what is written and 'snapshot=on' does not".into());
+    }
+    let below = drive_node(&mut keyval)?;
+    let node = match overlay {
+        None => below,
+        Some(file) => NodeOptions::Overlay {
+            below: Box::new(below),
+            file,
+        },
+    };
     let drive = Drive {
         interface,
         id: keyval.take("id"),
-        node: drive_node(&mut keyval)?,
+        node,
         read_only,
         snapshot,
         tuning,
@@ -237,8 +279,10 @@ fn drive_node(keyval: &mut KeyVal) -> Result<NodeOptions, String> {
         };
     };
     let mut below = file_by_name(file)?;
-    if let NodeOptions::File { locking, .. } = &mut below {
-        *locking = locking_of(keyval, "file.")?;
+    match &mut below {
+        NodeOptions::File { locking, .. } => *locking = locking_of(keyval, "file.")?,
+        NodeOptions::Http(http) => *http = http_options(&http.url, keyval, "file.")?,
+        _ => (),
     }
     with_format(format.as_deref(), below)
 }
@@ -271,6 +315,11 @@ pub fn file_by_name(name: String) -> Result<NodeOptions, String> {
         "null-co://" => NodeOptions::Null {
             size: NULL_SIZE_DEFAULT,
         },
+        url if is_url(url) => NodeOptions::Http(HttpOptions {
+            url: name,
+            readahead: READAHEAD_DEFAULT,
+            timeout: Duration::from_secs(TIMEOUT_DEFAULT),
+        }),
         _ => NodeOptions::File {
             name: name.strip_prefix("file:").unwrap_or(&name).into(),
             locking: true,
@@ -335,6 +384,21 @@ fn node_of(
                 .ok_or_else(|| format!("the parameter '{}' is missing", key("filename")))?,
             locking: locking_of(keyval, prefix)?,
         }),
+        "opfs" => Ok(NodeOptions::File {
+            name: match keyval.take(&key("filename")) {
+                Some(name) => format!("{OPFS}{name}"),
+                None => return Err(format!("the parameter '{}' is missing", key("filename"))),
+            },
+            locking: locking_of(keyval, prefix)?,
+        }),
+        "http" | "https" => {
+            let url = keyval.take(&key("url"));
+            let url = url.ok_or_else(|| format!("the parameter '{}' is missing", key("url")))?;
+            if !url.starts_with(&format!("{driver}://")) {
+                return Err(format!("'{}' begins with {driver}://", key("url")));
+            }
+            Ok(NodeOptions::Http(http_options(&url, keyval, prefix)?))
+        }
         "null-co" => {
             keyval.take_switch(&key("read-zeroes"))?;
             let size = size(keyval, &key("size"))?.unwrap_or(NULL_SIZE_DEFAULT);
@@ -357,6 +421,30 @@ fn node_of(
             "there is no driver '{other}' yet in Tinamou ({DRIVERS})"
         )),
     }
+}
+
+fn http_options(url: &str, keyval: &mut KeyVal, prefix: &str) -> Result<HttpOptions, String> {
+    let key = |name: &str| format!("{prefix}{name}");
+    let readahead = size(keyval, &key("readahead"))?.unwrap_or(READAHEAD_DEFAULT);
+    if readahead % SECTOR != 0 {
+        return Err(format!(
+            "'{}' is whole sectors of {SECTOR}",
+            key("readahead")
+        ));
+    }
+    let timeout = match keyval.take(&key("timeout")) {
+        None => TIMEOUT_DEFAULT,
+        Some(text) => {
+            let seconds = text.parse().ok().filter(|seconds| *seconds <= TIMEOUT_MAX);
+            let wrong = || format!("'{}={text}' is no number of seconds", key("timeout"));
+            seconds.ok_or_else(wrong)?
+        }
+    };
+    Ok(HttpOptions {
+        url: url.into(),
+        readahead,
+        timeout: Duration::from_secs(if timeout == 0 { TIMEOUT_MAX } else { timeout }),
+    })
 }
 
 /// What a format has below it: `file=NAME`, or a node of its own in `file.driver=` and so on.

@@ -1,12 +1,15 @@
 //! Drivers of shared file systems (QEMU's `fsdev/` and the drivers of its `hw/9pfs`): what
 //! `-fsdev` and `-virtfs` name. Each is an [`include::FileSystem`].
 //!
-//! `local` shares a folder of the host, `memory` keeps its files in memory, `synth` is a tree that
-//! code makes up. `nodes` is the table of names that all of them share.
+//! `local` shares a folder of the host, `opfs` one of a page's own storage, `http` a tree on a server
+//! (only to be read), `memory` keeps its files in memory, `synth` is a tree that code makes up.
+//! `nodes` is the table of names that those have whose names change.
 
+pub mod http;
 pub mod local;
 pub mod memory;
 pub mod nodes;
+pub mod opfs;
 pub mod options;
 pub mod read_only;
 pub mod synth;
@@ -24,6 +27,8 @@ pub fn open(options: &FsdevOptions) -> Result<Arc<dyn FileSystem>, String> {
     let named = |error| format!("-fsdev {}: {error}", options.id);
     let fs: Arc<dyn FileSystem> = match &options.driver {
         Driver::Local(local) => local::Local::open(local).map_err(named)?,
+        Driver::Opfs(opfs) => opfs::open(opfs).map_err(named)?,
+        Driver::Http(http) => http::HttpTree::open(http).map_err(named)?,
         Driver::Memory(memory) => memory::Memory::new(memory.size),
         Driver::Synth => synth::Synth::new(synth::Item::example()),
     };

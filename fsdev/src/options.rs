@@ -1,12 +1,15 @@
 //! `-fsdev` and `-virtfs`: QEMU's options, typed.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use util::cutils;
 use util::keyval::KeyVal;
 
 /// Room of a `memory` share unless `size=` says otherwise.
 const MEMORY_BYTES: u64 = 256 << 20;
+/// Seconds for a request, as disks have it.
+const HTTP_TIMEOUT: u64 = 20;
 /// Permissions of files and folders that mapped modes make, where the options say nothing.
 const MAPPED_FILE_MODE: u32 = 0o600;
 const MAPPED_FOLDER_MODE: u32 = 0o700;
@@ -31,6 +34,22 @@ pub enum Driver {
     Local(LocalOptions),
     Synth,
     Memory(MemoryOptions),
+    Opfs(OpfsOptions),
+    Http(HttpOptions),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpfsOptions {
+    /// Below the top of the storage.
+    pub path: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpOptions {
+    /// Of the index; paths in it are relative to its place.
+    pub url: String,
+    /// For one request.
+    pub timeout: Duration,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,10 +141,12 @@ fn parse(option: &str, mut keys: KeyVal, id: String) -> Result<FsdevOptions, Str
     let driver = match driver.as_str() {
         "local" => parse_local(&mut keys).map(Driver::Local),
         "memory" => parse_memory(&mut keys).map(Driver::Memory),
+        "opfs" => parse_opfs(&mut keys).map(Driver::Opfs),
+        "http" => parse_http(&mut keys).map(Driver::Http),
         "synth" => Ok(Driver::Synth),
         "proxy" => Err("QEMU has removed the driver 'proxy'; use 'local'".into()),
         other => Err(format!(
-            "there is no driver '{other}', but local, memory and synth"
+            "there is no driver '{other}', but local, opfs, http, memory and synth"
         )),
     };
     let driver = driver.map_err(named)?;
@@ -156,6 +177,35 @@ fn parse_memory(keys: &mut KeyVal) -> Result<MemoryOptions, String> {
         Some(text) => cutils::parse_size(&text, 1).ok_or(format!("'size={text}' is no size"))?,
     };
     Ok(MemoryOptions { size })
+}
+
+fn parse_opfs(keys: &mut KeyVal) -> Result<OpfsOptions, String> {
+    let path = keys.take("path").filter(|path| !path.is_empty());
+    let path = path.ok_or("'path' is missing, the folder of the page's storage to share")?;
+    match path.split('/').any(|name| matches!(name, "." | "..")) {
+        true => Err(format!("'path={path}' has '.' or '..' in it")),
+        false => Ok(OpfsOptions { path }),
+    }
+}
+
+fn parse_http(keys: &mut KeyVal) -> Result<HttpOptions, String> {
+    let url = keys
+        .take("url")
+        .ok_or("'url' is missing, the index of the tree")?;
+    if !util::http::is_url(&url) {
+        return Err(format!(
+            "'url={url}' does not begin with http:// or https://"
+        ));
+    }
+    let timeout = match keys.take("timeout") {
+        None => HTTP_TIMEOUT,
+        Some(text) => {
+            let seconds = text.parse().ok().filter(|it| (1..=3600).contains(it));
+            seconds.ok_or_else(|| format!("'timeout={text}' is no number of seconds"))?
+        }
+    };
+    let timeout = Duration::from_secs(timeout);
+    Ok(HttpOptions { url, timeout })
 }
 
 fn parse_local(keys: &mut KeyVal) -> Result<LocalOptions, String> {
@@ -320,7 +370,23 @@ mod tests {
             ),
             (
                 "nfs,id=f",
-                "-fsdev f: there is no driver 'nfs', but local, memory and synth",
+                "-fsdev f: there is no driver 'nfs', but local, opfs, http, memory and synth",
+            ),
+            (
+                "opfs,id=f",
+                "-fsdev f: 'path' is missing, the folder of the page's storage to share",
+            ),
+            (
+                "opfs,id=f,path=../x",
+                "-fsdev f: 'path=../x' has '.' or '..' in it",
+            ),
+            (
+                "http,id=f,url=index",
+                "-fsdev f: 'url=index' does not begin with http:// or https://",
+            ),
+            (
+                "http,id=f,url=http://h/i,timeout=0",
+                "-fsdev f: 'timeout=0' is no number of seconds",
             ),
             ("memory,id=f,size=x", "-fsdev f: 'size=x' is no size"),
             (

@@ -89,7 +89,13 @@ pub fn link(program: Program) {
     for setting in COMMON.iter().chain(host).chain(coroutines) {
         println!("cargo::rustc-link-arg-bins={setting}");
     }
-    let start = root.join("system/os-wasm.js");
-    println!("cargo::rerun-if-changed={}", start.display());
-    println!("cargo::rustc-link-arg-bins=--pre-js={}", start.display());
+    let mut starts = vec!["system/os-wasm.js"];
+    if program.host == Host::Page {
+        starts.push("util/src/host_fs/opfs.js");
+    }
+    for start in starts {
+        let start = root.join(start);
+        println!("cargo::rerun-if-changed={}", start.display());
+        println!("cargo::rustc-link-arg-bins=--pre-js={}", start.display());
+    }
 }

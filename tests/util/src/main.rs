@@ -4,6 +4,8 @@
 //!   util-test [NAME ...]        runs the checks whose names contain one of NAME
 //!   util-test --measure         prints what coroutines, the pool and files take
 //!   util-test --overflow        runs a coroutine whose stack is too small: must say so, and end
+//!   util-test --serve           natively: the server of the checks of HTTP, for --http=URL of the
+//!                               same program under Node; prints its URL, ends when stdin does
 //!
 //! The last line is `N passed, M failed`; a check that fails ends the program.
 
@@ -16,5 +18,11 @@ mod run;
 
 #[cfg(not(target_os = "emscripten"))]
 fn main() -> std::process::ExitCode {
+    if std::env::args().nth(1).as_deref() == Some("--serve") {
+        let server = util::http::cases::server::Server::start_with_examples();
+        println!("{}", server.url(""));
+        let ended = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        return std::process::ExitCode::from(u8::from(ended.is_err()));
+    }
     std::process::ExitCode::from(run::run(std::env::args_os().collect()) as u8)
 }

@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::time::Instant;
 
 use util::coroutine::{self, AioContext};
-use util::{host_fs, mmap_alloc, thread_pool};
+use util::{host_fs, http, mmap_alloc, thread_pool};
 
 /// Checks with their names.
 type Cases = &'static [(&'static str, fn())];
@@ -14,6 +14,7 @@ type Cases = &'static [(&'static str, fn())];
 const MODULES: &[(&str, Cases)] = &[
     ("coroutine", coroutine::cases::CASES),
     ("host_fs", host_fs::cases::CASES),
+    ("http", http::cases::CASES),
     ("mmap_alloc", mmap_alloc::cases::CASES),
 ];
 
@@ -32,8 +33,21 @@ pub fn run(args: Vec<OsString>) -> i32 {
     0
 }
 
-fn check(names: &[String]) {
-    let wanted = |name: &str| names.is_empty() || names.iter().any(|part| name.contains(part));
+/// Takes `--http=URL` out of the arguments: where the server of the checks of HTTP is.
+fn take_server(args: &[String]) -> Vec<&str> {
+    let mut names = Vec::new();
+    for arg in args {
+        match arg.strip_prefix("--http=") {
+            Some(url) => http::cases::SERVER.set(url.into()).unwrap_or_default(),
+            None => names.push(arg.as_str()),
+        }
+    }
+    names
+}
+
+fn check(args: &[String]) {
+    let names = take_server(args);
+    let wanted = |name: &str| names.is_empty() || names.iter().any(|part| name.contains(*part));
     let mut passed = 0;
     for (module, cases) in MODULES {
         for (name, case) in cases.iter() {

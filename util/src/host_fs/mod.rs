@@ -33,6 +33,11 @@ pub use dir::{DirEntry, DirStream, HostDir, SELF};
 pub use file::HostFile;
 pub use lock::Lock;
 
+/// Whether this is a page, where paths begin with `opfs:` and mean the page's own storage.
+pub fn is_page() -> bool {
+    imp::is_page()
+}
+
 use std::ops::BitOr;
 
 /// How to open a file: a set of these, to be combined with `|`.

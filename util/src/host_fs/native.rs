@@ -151,6 +151,10 @@ fn xattr(call: impl Fn(&mut [u8]) -> rustix::io::Result<usize>) -> Result<Vec<u8
     Ok(buffer)
 }
 
+pub fn is_page() -> bool {
+    false
+}
+
 #[derive(Debug)]
 pub struct File(OwnedFd);
 

@@ -167,6 +167,8 @@ pub fn words<const N: usize>(op: Op, path: &[u8], x: f64) -> Result<[i64; N], Er
 pub enum Host {
     Linux,
     Windows,
+    /// No Node: a page, whose names and numbers are those of `opfs.js`.
+    Page,
     Other,
 }
 
@@ -188,6 +190,7 @@ fn constants() -> Result<&'static Constants, Errno> {
     let host = match host {
         1 => Host::Linux,
         2 => Host::Windows,
+        3 => Host::Page,
         _ => Host::Other,
     };
     Ok(CONSTANTS.get_or_init(|| Constants { host, flags }))

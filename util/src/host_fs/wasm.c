@@ -6,6 +6,9 @@
  * There is one entry, which wasm.rs calls with the number of an operation.
  */
 #include <emscripten.h>
+#include <emscripten/threading.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
 
 /*
@@ -131,7 +134,6 @@ EM_JS(int, tinamou_fs_start, (), {
 
 EM_JS(int, tinamou_fs_javascript, (int op, const unsigned char* a, int a_length,
         const unsigned char* b, int b_length, double x, double y, double z), {
-    if (!ENVIRONMENT_IS_NODE) return -95;
     if (!globalThis.tinamouFs) tinamou_fs_start();
     /* Errors are everyday here, and most of what one costs is to look at the stack. */
     const limit = Error.stackTraceLimit;
@@ -145,10 +147,70 @@ EM_JS(int, tinamou_fs_javascript, (int op, const unsigned char* a, int a_length,
     }
 })
 
+EM_JS(int, tinamou_fs_is_node, (), { return ENVIRONMENT_IS_NODE ? 1 : 0; })
+
+/*
+ * In a page: the helper of opfs.js takes calls out of this one letter, and puts the results into it.
+ * The strings are where the caller has them, since the helper has our memory too.
+ */
+static struct {
+    _Atomic int32_t state; /* 0: empty, 1: a call, 2: its result */
+    int32_t op;
+    uint32_t a, a_length, b, b_length;
+    int32_t result;
+    int32_t padding;
+    double numbers[3];
+} letter;
+static pthread_mutex_t letter_lock = PTHREAD_MUTEX_INITIALIZER;
+enum { EMPTY, CALL, RESULT };
+
+/* How long the page may take to start the helper, and the helper for a call. */
+static const double PATIENCE_MS = 60000;
+
+static int32_t page_call(int32_t op, const uint8_t *a, uint32_t a_length, uint8_t *b,
+                         uint32_t b_length, double x, double y, double z)
+{
+    static int started; /* 1: the helper is there; -1: it failed */
+    pthread_mutex_lock(&letter_lock);
+    if (!started) {
+        started = 1;
+        MAIN_THREAD_ASYNC_EM_ASM({ globalThis.tinamouStartOpfs(wasmMemory, $0); }, &letter);
+    }
+    int32_t result = -5; /* EIO of Linux, which is not the one of emscripten */
+    if (started > 0) {
+        letter.op = op;
+        letter.a = (uint32_t)a;
+        letter.a_length = a_length;
+        letter.b = (uint32_t)b;
+        letter.b_length = b_length;
+        letter.numbers[0] = x;
+        letter.numbers[1] = y;
+        letter.numbers[2] = z;
+        atomic_store(&letter.state, CALL);
+        emscripten_futex_wake(&letter.state, 1);
+        double until = emscripten_get_now() + PATIENCE_MS;
+        while (atomic_load(&letter.state) == CALL && emscripten_get_now() < until)
+            emscripten_futex_wait(&letter.state, CALL, 1000);
+        /* A helper that is late would write to memory that is somebody else's by then. */
+        if (atomic_load(&letter.state) == RESULT)
+            result = letter.result;
+        else
+            started = -1;
+        atomic_store(&letter.state, EMPTY);
+    }
+    pthread_mutex_unlock(&letter_lock);
+    return result;
+}
+
 /* The result, or the negative of a Linux error number, or -65536 (see above). */
 int32_t tinamou_fs_call(int32_t op, const uint8_t *a, uint32_t a_length, uint8_t *b,
                         uint32_t b_length, double x, double y, double z)
 {
+    static _Atomic int is_node = -1;
+    if (is_node < 0)
+        is_node = tinamou_fs_is_node();
+    if (!is_node)
+        return page_call(op, a, a_length, b, b_length, x, y, z);
     return tinamou_fs_javascript(op, a, (int)a_length, b, (int)b_length, x, y, z);
 }
 

@@ -1,4 +1,5 @@
-//! The host's files under Node, by the JavaScript of `wasm.c`.
+//! The host's files under Node, by the JavaScript of `wasm.c`; in a page those of the origin's own
+//! storage (OPFS), by a helper thread of `opfs.js`, which gives folders the names that Linux does.
 //!
 //! It calls Node on the calling thread, because emscripten's own files belong to the first thread:
 //! each call of libc is a message to it and waits for its event loop. On one machine a read of 4
@@ -85,6 +86,10 @@ fn stat_from(words: [i64; 14]) -> Stat {
 
 fn lstat(path: &[u8]) -> Result<Stat, Errno> {
     node::words(Op::Lstat, path, 0.0).map(stat_from)
+}
+
+pub fn is_page() -> bool {
+    node::host() == Ok(Host::Page)
 }
 
 /// A descriptor, closed when dropped.
@@ -243,7 +248,7 @@ pub enum Dir {
 
 impl Dir {
     pub fn open_root(path: &[u8]) -> Result<Self, Errno> {
-        if node::host()? == Host::Linux {
+        if matches!(node::host()?, Host::Linux | Host::Page) {
             let flags = OpenFlags::PATH | OpenFlags::DIRECTORY;
             return File::open(path, flags, 0).map(Self::Held);
         }
@@ -306,7 +311,9 @@ impl Dir {
                 let flags = OpenFlags::CREATE | OpenFlags::EXCLUSIVE | OpenFlags::WRITE;
                 self.open_file(name, flags, mode & 0o7777).map(|_| ())
             }
-            (mode::S_IFIFO, Self::Held(dir)) => perl::mkfifo(dir.0, name, mode & 0o7777),
+            (mode::S_IFIFO, Self::Held(dir)) if node::host()? == Host::Linux => {
+                perl::mkfifo(dir.0, name, mode & 0o7777)
+            }
             _ => Err(Errno::EOPNOTSUPP),
         }
     }
