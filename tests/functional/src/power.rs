@@ -228,7 +228,7 @@ fn last_acknowledged(text: &str) -> Option<i64> {
     let numbers = whole
         .lines()
         .filter_map(|line| line.trim().strip_prefix("ACK "));
-    numbers.filter_map(|number| number.parse().ok()).last()
+    numbers.filter_map(|number| number.parse().ok()).next_back()
 }
 
 /// A write or a flush in the log.
