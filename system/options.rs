@@ -146,7 +146,7 @@ pub fn parse(args: &[String]) -> Result<Options, Stop> {
     while let Some(arg) = args.next() {
         let Some(name) = arg.strip_prefix("--").or_else(|| arg.strip_prefix('-')) else {
             let drive = drive_of_file(arg);
-            let refuse = |reason| Stop::Refuse(format!("{arg}: {reason}"));
+            let refuse = |reason: String| Stop::Refuse(format!("{arg}: {reason}"));
             options.drives.push(drive.map_err(refuse)?);
             continue;
         };

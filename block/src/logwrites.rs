@@ -1,6 +1,6 @@
-//! `blklogwrites`: passes everything on to `file`, and writes down in `log` what was written, in the
-//! format of Linux's dm-log-writes (QEMU's driver of that name). From an image's copy and the log,
-//! every state can be made that a cut of the power might have left.
+//! `blklogwrites`: passes everything on to `file`, and writes down in `log` what was written, in
+//! the format of Linux's dm-log-writes (QEMU's driver of that name). From an image's copy and the
+//! log, every state can be made that a cut of the power might have left.
 //!
 //! What must hold: what stands in the log before a flush was done before that flush began. So a
 //! flush waits for the requests at work, and new ones wait for it.

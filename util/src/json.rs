@@ -1,5 +1,5 @@
-//! JSON objects in options (RFC 8259): read into the `key=value` pairs that mean the same, as QEMU's
-//! `qdict_flatten` does: `{"a": {"b": 1}}` is `a.b=1`.
+//! JSON objects in options (RFC 8259): read into the `key=value` pairs that mean the same, as
+//! QEMU's `qdict_flatten` does: `{"a": {"b": 1}}` is `a.b=1`.
 
 /// Deeper ones are refused, so that no text takes the stack.
 const DEPTH_MAX: usize = 16;

@@ -2,9 +2,9 @@
 //! (`tests/files/guest/cut.c`). What it acknowledged is there after the next boot, the image is
 //! sound, and ext4 needs nothing but its journal.
 //!
-//! A process that is killed leaves its writes with the host. So in half of the tests a `blklogwrites`
-//! below the image writes down what was written and flushed, and the next boot gets an image made
-//! of that: all that was flushed, and of the rest some sectors and not the others.
+//! A process that is killed leaves its writes with the host. So in half of the tests a
+//! `blklogwrites` below the image writes down what was written and flushed, and the next boot gets
+//! an image made of that: all that was flushed, and of the rest some sectors and not the others.
 
 use std::fs;
 use std::io::Write;
@@ -228,7 +228,7 @@ fn last_acknowledged(text: &str) -> Option<i64> {
     let numbers = whole
         .lines()
         .filter_map(|line| line.trim().strip_prefix("ACK "));
-    numbers.filter_map(|number| number.parse().ok()).last()
+    numbers.filter_map(|number| number.parse().ok()).next_back()
 }
 
 /// A write or a flush in the log.

@@ -5,8 +5,8 @@
 //! endless loop, no allocation beyond the guest's RAM. `cargo test -p fuzz` runs each over its
 //! corpus with seeded mutations; a coverage-guided fuzzer may call the same functions.
 //!
-//! `FUZZ_RUNS` (default 20000, of drivers 3000) and `FUZZ_SEED` (default 1) set how long and from where. A failure
-//! prints the seed that repeats it with `FUZZ_RUNS=1`.
+//! `FUZZ_RUNS` (default 20000, of drivers 3000) and `FUZZ_SEED` (default 1) set how long and from
+//! where. A failure prints the seed that repeats it with `FUZZ_RUNS=1`.
 
 mod mutate;
 mod virtio;

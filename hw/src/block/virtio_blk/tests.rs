@@ -362,3 +362,16 @@ fn the_write_cache_can_be_switched() {
     assert!(!rig.backend.is_writeback());
     assert_eq!(rig.slot.lock().read(0x120, AccessSize::Byte), 0);
 }
+
+#[test]
+fn segments_follow_the_queue_unless_told_otherwise() {
+    let seg_max = |seg_max_adjust| {
+        let config = BlkConfig {
+            seg_max_adjust,
+            ..BlkConfig::default()
+        };
+        let space = config::space(&config, &FakeBackend::default());
+        u32::from_le_bytes(space[12..16].try_into().expect("four bytes"))
+    };
+    assert_eq!([seg_max(true), seg_max(false)], [254, 126]);
+}
