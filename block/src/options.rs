@@ -144,8 +144,7 @@ pub struct Blockdev {
 
 /// The formats and protocols that there are, for messages.
 const FORMATS: &str = "raw, qcow2";
-const DRIVERS: &str =
-    "file, host_device, http, https, null-co, opfs, blklogwrites, raw, qcow2";
+const DRIVERS: &str = "file, host_device, http, https, null-co, opfs, blklogwrites, raw, qcow2";
 const NULL_SIZE_DEFAULT: u64 = 1 << 30;
 /// QEMU's.
 const READAHEAD_DEFAULT: u64 = 256 << 10;

@@ -1,10 +1,10 @@
 //! Functional tests: boots Debian's kernel on an emulator and looks at it as a user would.
 //!
 //! `functional --emulator 'CMD ...' --guest DIR [--oracle 'CMD ...'] [--slow FACTOR] [--jobs N]
-//! [--cuts N] [NAME ...]` runs the tests of `boots.rs`, `compare.rs`, `files.rs`, `jit.rs`,
-//! `power.rs` (with N cuts each) and `bad_input.rs` (those whose names contain one of NAME; only
-//! the one test if NAME is the whole of its name), prints a line for each and `N passed, N failed`
-//! at the end.
+//! [--cuts N] [--without PART] [NAME ...]` runs the tests of `boots.rs`, `compare.rs`, `files.rs`,
+//! `jit.rs`, `power.rs` (with N cuts each) and `bad_input.rs` (those whose names contain one of
+//! NAME; only the one test if NAME is the whole of its name; none whose name contains PART),
+//! prints a line for each and `N passed, N failed` at the end.
 
 mod bad_input;
 mod boots;
@@ -31,6 +31,8 @@ pub struct Setup {
     pub cuts: u64,
     /// Tests at a time.
     jobs: usize,
+    /// Part of the names of tests that are left out.
+    without: Option<String>,
 }
 
 impl Setup {
@@ -88,6 +90,7 @@ fn parse_args() -> Result<(Setup, Vec<String>), String> {
         slow: 1,
         cuts: 2,
         jobs: 1,
+        without: None,
     };
     let mut names = Vec::new();
     let mut args = std::env::args().skip(1);
@@ -101,6 +104,7 @@ fn parse_args() -> Result<(Setup, Vec<String>), String> {
             "--slow" => setup.slow = value()?.parse().map_err(|_| "--slow needs a number")?,
             "--cuts" => setup.cuts = value()?.parse().map_err(|_| "--cuts needs a number")?,
             "--jobs" => setup.jobs = value()?.parse().map_err(|_| "--jobs needs a number")?,
+            "--without" => setup.without = Some(value()?),
             _ if arg.starts_with('-') => return Err(format!("unknown option {arg}")),
             _ => names.push(arg),
         }
@@ -160,7 +164,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let tests = selected(
+    let mut tests = selected(
         &[
             boots::TESTS,
             files::TESTS,
@@ -172,6 +176,9 @@ fn main() -> ExitCode {
         .concat(),
         &names,
     );
+    if let Some(part) = &setup.without {
+        tests.retain(|(name, _)| !name.contains(part.as_str()));
+    }
     let (passed, failed) = run(&setup, &tests, setup.jobs);
     println!("functional: {passed} passed, {failed} failed");
     if failed == 0 && passed > 0 {

@@ -75,6 +75,8 @@ fn cut(setup: &Setup, format: &'static str, unflushed: bool) -> Outcome<()> {
         outcome
             .map_err(|failure| Failure::Check(format!("cut {round}, seed {seed}: {failure}")))?;
     }
+    // What the last cut left.
+    cut.recover()?;
     let acknowledged = cut.acknowledged;
     check(acknowledged > 0, || {
         format!("only {acknowledged} records were written")
@@ -139,8 +141,8 @@ impl Cut<'_> {
         Ok(options)
     }
 
-    /// Boots, checks what is there, writes more, dies.
-    fn round(&mut self) -> Outcome<()> {
+    /// Boots and checks what is there; the guest goes on writing.
+    fn recover(&self) -> Outcome<Session> {
         let mut session = boot_with(self.setup, &self.options()?, MODULES)?;
         let mount = "mkdir /d /t; mount -t ext4 /dev/vda /d && \
             mount -t 9p -o trans=virtio,version=9p2000.L,ro tools /t; ls /t/cut";
@@ -152,6 +154,12 @@ impl Cut<'_> {
         ));
         let said = session.expect("up to ", self.setup.seconds(60))?;
         check(!said.contains("FAIL"), || said.clone())?;
+        Ok(session)
+    }
+
+    /// Boots, checks what is there, writes more, dies.
+    fn round(&mut self) -> Outcome<()> {
+        let mut session = self.recover()?;
         session.expect("ACK ", self.setup.seconds(60))?;
         let live = Duration::from_millis(self.random.below(1500));
         let text = die_after(session, live);
