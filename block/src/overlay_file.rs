@@ -1,11 +1,11 @@
-//! `overlay=FILE`: what is written goes to a qcow2 image that is made at first use and kept, so that
-//! a disk that can only be read (one on a server) has changes that survive: natively in a file, in a
-//! page in its own storage (`overlay=opfs:NAME`).
+//! `overlay=FILE`: what is written goes to a qcow2 image that is made at first use and kept, so
+//! that a disk that can only be read (one on a server) has changes that survive: natively in a
+//! file, in a page in its own storage (`overlay=opfs:NAME`).
 //!
 //! What must hold: an overlay is used over the image that it was made over alone. Its header names
-//! that one, and behind a `#` the version that the server told; other versions are refused, since the
-//! clusters of two would be mixed. An overlay whose making was cut short has no header, and is made
-//! again: the header is written last.
+//! that one, and behind a `#` the version that the server told; other versions are refused, since
+//! the clusters of two would be mixed. An overlay whose making was cut short has no header, and is
+//! made again: the header is written last.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! What is at the bottom of every image: a file of the host, of a page's own storage (OPFS), or on a
-//! server; or nothing.
+//! What is at the bottom of every image: a file of the host, of a page's own storage (OPFS), or on
+//! a server; or nothing.
 
 use std::sync::Arc;
 

@@ -1,9 +1,9 @@
 //! Drivers of shared file systems (QEMU's `fsdev/` and the drivers of its `hw/9pfs`): what
 //! `-fsdev` and `-virtfs` name. Each is an [`include::FileSystem`].
 //!
-//! `local` shares a folder of the host, `opfs` one of a page's own storage, `http` a tree on a server
-//! (only to be read), `memory` keeps its files in memory, `synth` is a tree that code makes up.
-//! `nodes` is the table of names that those have whose names change.
+//! `local` shares a folder of the host, `opfs` one of a page's own storage, `http` a tree on a
+//! server (only to be read), `memory` keeps its files in memory, `synth` is a tree that code makes
+//! up. `nodes` is the table of names that those have whose names change.
 
 pub mod http;
 pub mod local;

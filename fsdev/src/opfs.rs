@@ -1,7 +1,7 @@
-//! `-fsdev opfs`: a folder of the storage that a page has from its browser (OPFS), to read and write.
-//! It is the driver `local` with the model mapped-file, since such a storage has names and bytes but
-//! no owners, modes, links and devices. Hard links are refused (EPERM), and a file's times are known
-//! exactly only until the page goes.
+//! `-fsdev opfs`: a folder of the storage that a page has from its browser (OPFS), to read and
+//! write. It is the driver `local` with the model mapped-file, since such a storage has names and
+//! bytes but no owners, modes, links and devices. Hard links are refused (EPERM), and a file's
+//! times are known exactly only until the page goes.
 
 use std::sync::Arc;
 

@@ -321,80 +321,83 @@ mod tests {
         );
     }
 
+    /// What is typed, and what is said.
+    const MISTAKES: &[(&str, &str)] = &[
+        ("local,path=/a", "-fsdev: 'id' is missing"),
+        ("id=f", "-fsdev f: the driver is missing"),
+        (
+            "local,id=f,security_model=none",
+            "-fsdev f: 'path' is missing, the folder to share",
+        ),
+        (
+            "local,id=f,path=/a",
+            "-fsdev f: 'security_model' is missing: passthrough, none, mapped-xattr, \
+             mapped-file, mapped",
+        ),
+        (
+            "local,id=f,path=/a,security_model=x",
+            "-fsdev f: 'security_model' is passthrough, none, mapped-xattr, mapped-file, \
+             mapped, not 'x'",
+        ),
+        (
+            "local,id=f,path=/a,security_model=none,fmode=0644",
+            "-fsdev f: 'fmode' needs security_model=mapped-xattr or mapped-file",
+        ),
+        (
+            "local,id=f,path=/a,security_model=mapped,dmode=0999",
+            "-fsdev f: 'dmode=0999' is no octal mode up to 777",
+        ),
+        (
+            "local,id=f,path=/a,security_model=none,writeout=later",
+            "-fsdev f: 'writeout' can only be 'immediate', not 'later'",
+        ),
+        (
+            "local,id=f,path=/a,security_model=none,multidevs=x",
+            "-fsdev f: 'multidevs' is warn, remap, forbid, not 'x'",
+        ),
+        (
+            "local,id=f,path=/a,security_model=none,size=1",
+            "-fsdev f: there is no parameter 'size'",
+        ),
+        (
+            "local,id=f,path=/a,security_model=none,throttling.bps-total=1",
+            "-fsdev f: 'throttling.bps-total' is not offered: shares are not throttled",
+        ),
+        (
+            "proxy,id=f,socket=x",
+            "-fsdev f: QEMU has removed the driver 'proxy'; use 'local'",
+        ),
+        (
+            "nfs,id=f",
+            "-fsdev f: there is no driver 'nfs', but local, opfs, http, memory and synth",
+        ),
+        (
+            "opfs,id=f",
+            "-fsdev f: 'path' is missing, the folder of the page's storage to share",
+        ),
+        (
+            "opfs,id=f,path=../x",
+            "-fsdev f: 'path=../x' has '.' or '..' in it",
+        ),
+        (
+            "http,id=f,url=index",
+            "-fsdev f: 'url=index' does not begin with http:// or https://",
+        ),
+        (
+            "http,id=f,url=http://h/i,timeout=0",
+            "-fsdev f: 'timeout=0' is no number of seconds",
+        ),
+        ("memory,id=f,size=x", "-fsdev f: 'size=x' is no size"),
+        (
+            "memory,id=f,readonly=x",
+            "-fsdev f: 'readonly' is 'on' or 'off', not 'x'",
+        ),
+    ];
+
     #[test]
     fn mistakes_are_sentences() {
-        for (text, error) in [
-            ("local,path=/a", "-fsdev: 'id' is missing"),
-            ("id=f", "-fsdev f: the driver is missing"),
-            (
-                "local,id=f,security_model=none",
-                "-fsdev f: 'path' is missing, the folder to share",
-            ),
-            (
-                "local,id=f,path=/a",
-                "-fsdev f: 'security_model' is missing: passthrough, none, mapped-xattr, \
-                 mapped-file, mapped",
-            ),
-            (
-                "local,id=f,path=/a,security_model=x",
-                "-fsdev f: 'security_model' is passthrough, none, mapped-xattr, mapped-file, \
-                 mapped, not 'x'",
-            ),
-            (
-                "local,id=f,path=/a,security_model=none,fmode=0644",
-                "-fsdev f: 'fmode' needs security_model=mapped-xattr or mapped-file",
-            ),
-            (
-                "local,id=f,path=/a,security_model=mapped,dmode=0999",
-                "-fsdev f: 'dmode=0999' is no octal mode up to 777",
-            ),
-            (
-                "local,id=f,path=/a,security_model=none,writeout=later",
-                "-fsdev f: 'writeout' can only be 'immediate', not 'later'",
-            ),
-            (
-                "local,id=f,path=/a,security_model=none,multidevs=x",
-                "-fsdev f: 'multidevs' is warn, remap, forbid, not 'x'",
-            ),
-            (
-                "local,id=f,path=/a,security_model=none,size=1",
-                "-fsdev f: there is no parameter 'size'",
-            ),
-            (
-                "local,id=f,path=/a,security_model=none,throttling.bps-total=1",
-                "-fsdev f: 'throttling.bps-total' is not offered: shares are not throttled",
-            ),
-            (
-                "proxy,id=f,socket=x",
-                "-fsdev f: QEMU has removed the driver 'proxy'; use 'local'",
-            ),
-            (
-                "nfs,id=f",
-                "-fsdev f: there is no driver 'nfs', but local, opfs, http, memory and synth",
-            ),
-            (
-                "opfs,id=f",
-                "-fsdev f: 'path' is missing, the folder of the page's storage to share",
-            ),
-            (
-                "opfs,id=f,path=../x",
-                "-fsdev f: 'path=../x' has '.' or '..' in it",
-            ),
-            (
-                "http,id=f,url=index",
-                "-fsdev f: 'url=index' does not begin with http:// or https://",
-            ),
-            (
-                "http,id=f,url=http://h/i,timeout=0",
-                "-fsdev f: 'timeout=0' is no number of seconds",
-            ),
-            ("memory,id=f,size=x", "-fsdev f: 'size=x' is no size"),
-            (
-                "memory,id=f,readonly=x",
-                "-fsdev f: 'readonly' is 'on' or 'off', not 'x'",
-            ),
-        ] {
-            assert_eq!(parse_fsdev(text), Err(error.into()), "{text}");
+        for (text, error) in MISTAKES {
+            assert_eq!(parse_fsdev(text), Err((*error).into()), "{text}");
         }
         let missing = Err("-virtfs: 'mount_tag' is missing".into());
         assert_eq!(parse_virtfs("local,path=/a,security_model=none"), missing);

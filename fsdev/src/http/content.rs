@@ -1,7 +1,8 @@
 //! The bytes of files: fetched in blocks when they are read, the last ones kept.
 //!
-//! What must hold: a read sees one version of a file. Its length is the index's, and what its server
-//! tells of the version does not change while this share is open; else reading is an I/O error.
+//! What must hold: a read sees one version of a file. Its length is the index's, and what its
+//! server tells of the version does not change while this share is open; else reading is an I/O
+//! error.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

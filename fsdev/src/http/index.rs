@@ -8,9 +8,9 @@
 //! l 777 0 0 1700000000 0 usr/lib64 lib
 //! ```
 //!
-//! Type, mode (octal), owner, group, seconds since 1970, bytes, path, and of links the target. Paths
-//! and targets are escaped as in URLs. A folder comes before what is in it; the first line with the
-//! path `.` is the top folder, if there is one.
+//! Type, mode (octal), owner, group, seconds since 1970, bytes, path, and of links the target.
+//! Paths and targets are escaped as in URLs. A folder comes before what is in it; the first line
+//! with the path `.` is the top folder, if there is one.
 //!
 //! What must hold: it comes from a server, so whatever it says is checked and bounded.
 

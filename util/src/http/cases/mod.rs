@@ -1,5 +1,5 @@
-//! What requests must do on every host: a table of checks that panic when they fail. Natively a unit
-//! test runs it; under Node `tests/util` does, beside a native program with the server.
+//! What requests must do on every host: a table of checks that panic when they fail. Natively a
+//! unit test runs it; under Node `tests/util` does, beside a native program with the server.
 
 #[cfg(not(target_os = "emscripten"))]
 pub mod server;
