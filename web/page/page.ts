@@ -201,6 +201,14 @@ function connectButtons(vm: Vm, shown: () => Tab): void {
     vm.on('message', ({ text }) => console.warn(text));
 }
 
+async function showTitle(url: URL): Promise<void> {
+    const description = await fetch(url).then((response) => response.json()).catch(() => ({}));
+    const { title } = description as { title?: unknown };
+    if (typeof title !== 'string' || !title) return;
+    element('title').textContent = title;
+    document.title = title;
+}
+
 async function main(): Promise<void> {
     if (await isolate()) return;
     const lack = missing();
@@ -219,6 +227,7 @@ async function main(): Promise<void> {
     const first = tabs[0] as Tab;
     element('tabs').hidden = tabs.length === 1;
     show(first);
+    void showTitle(new URL('machine.json', folder));
     const vm = await Machine.open(folder, {
         consoles, shares: { [SHARE]: {} }, onProgress: progressBar(), assets: new URL('./', location.href),
     });

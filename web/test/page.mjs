@@ -76,6 +76,7 @@ const tests = {
         const modules = 'virtio_mmio netfs 9pnet 9p 9pnet_virtio';
         await shell(page, `for m in ${modules}; do insmod /lib/modules/$m.ko.xz; done`);
         await shell(page, 'mkdir /w; mount -t 9p -o trans=virtio,version=9p2000.L share /w');
+        assert.equal(await page.title(), 'Test');
         await files(page);
         await buttons(page);
         await sizes(page);
