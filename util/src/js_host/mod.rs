@@ -44,6 +44,7 @@ pub type OnEvent = Box<dyn Fn(Event) + Send + Sync>;
 
 /// A stream in both directions that JavaScript knows by a name.
 pub struct Port {
+    #[cfg_attr(not(target_os = "emscripten"), expect(dead_code))]
     number: u32,
     input: Ring,
     output: Ring,

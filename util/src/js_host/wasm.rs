@@ -84,8 +84,8 @@ extern "C" fn tinamou_js_host_letter(length: u32) -> *mut u8 {
     letter.as_mut_ptr()
 }
 
-/// Calls the service whose name are the letter's first bytes with the others. The answer becomes the
-/// letter; its length is returned, or -1 if there is no such service.
+/// Calls the service whose name are the letter's first bytes with the others. The answer becomes
+/// the letter; its length is returned, or -1 if there is no such service.
 #[unsafe(no_mangle)]
 extern "C" fn tinamou_js_host_ask(name_length: u32) -> i32 {
     let letter = std::mem::take(&mut *LETTER.lock());
