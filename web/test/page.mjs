@@ -66,6 +66,7 @@ const status = (page, wanted) =>
 const tests = {
     async 'a machine in the page'(browser, url) {
         const context = await browser.newContext({ acceptDownloads: true, colorScheme: 'dark' });
+        await context.grantPermissions(['clipboard-read', 'clipboard-write']);
         const page = await context.newPage();
         page.on('pageerror', (error) => console.log(`page: ${error}`));
         await described(page);
@@ -79,6 +80,7 @@ const tests = {
         assert.equal(await page.title(), 'Test');
         await files(page);
         await buttons(page);
+        await clipboard(page);
         await sizes(page);
         await page.screenshot({ path: join(screenshots, 'page-dark.png') });
         await page.emulateMedia({ colorScheme: 'light' });
@@ -145,6 +147,16 @@ async function buttons(page) {
     await page.locator('#pane0').click();
     await page.keyboard.press('Control+Shift+F6');
     assert.equal(await page.evaluate(() => document.activeElement.id), 'pause');
+}
+
+async function clipboard(page) {
+    await page.evaluate(() => navigator.clipboard.writeText('echo pas""ted\n'));
+    await page.locator('#paste').click();
+    await shows(page, 'pasted');
+    await page.evaluate(() => window.terminals[0].selectAll());
+    await page.locator('#copy').click();
+    const copied = () => page.evaluate(() => navigator.clipboard.readText());
+    await poll('a copy', async () => (await copied()).includes('pasted'), 10);
 }
 
 async function sizes(page) {
