@@ -121,7 +121,11 @@ impl Index {
             return Ok(());
         }
         attr.id = id.0;
-        let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let (above, name) = match path.rsplit_once('/') {
+            Some(("", _)) => return Err(format!("'{path}' is no path below the top")),
+            Some(pair) => pair,
+            None => ("", path),
+        };
         let (parent, depth) = *folders.get(above).ok_or("its folder is not in the index")?;
         let name = unescape(name).filter(|name| check_name(name).is_ok());
         let name = name.ok_or_else(|| format!("'{path}' is no path"))?;

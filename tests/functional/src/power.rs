@@ -16,12 +16,15 @@ use crate::files::{Scratch, boot_with};
 use crate::{Setup, Test};
 use harness::{Failure, Outcome, Session, check};
 
+/// Boots take their time, so the everyday run leaves out those that are called long.
 pub const TESTS: &[Test] = &[
     ("power_cut_raw", |setup| cut(setup, "raw", false)),
-    ("power_cut_qcow2", |setup| cut(setup, "qcow2", false)),
-    ("power_cut_raw_unflushed", |setup| cut(setup, "raw", true)),
     ("power_cut_qcow2_unflushed", |setup| {
         cut(setup, "qcow2", true)
+    }),
+    ("long_power_cut_qcow2", |setup| cut(setup, "qcow2", false)),
+    ("long_power_cut_raw_unflushed", |setup| {
+        cut(setup, "raw", true)
     }),
 ];
 
