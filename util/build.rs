@@ -6,6 +6,7 @@ const SHIMS: &[(&str, &str)] = &[
     ("src/host_console/wasm.c", "tinamou_host_console"),
     ("src/host_fs/wasm.c", "tinamou_host_fs"),
     ("src/http/wasm.c", "tinamou_http"),
+    ("src/js_host/wasm.c", "tinamou_js_host"),
 ];
 
 fn main() {

@@ -11,6 +11,7 @@
 
 pub mod endpoint;
 pub mod gate;
+pub mod js;
 pub mod mux;
 pub mod output;
 pub mod registry;

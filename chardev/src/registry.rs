@@ -9,6 +9,7 @@ use util::main_loop::Poster;
 
 use crate::endpoint::Endpoint;
 use crate::gate::Gate;
+use crate::js::JsEnd;
 use crate::mux::Mux;
 use crate::output::Output;
 use crate::spec::{Kind, Short, Spec};
@@ -38,7 +39,10 @@ struct Device {
 
 enum Port {
     Shared(Arc<Mux>),
-    Single { end: Arc<Endpoint>, taken: bool },
+    Single {
+        end: Arc<dyn CharBackend>,
+        taken: bool,
+    },
 }
 
 /// Ends of what `-serial` or `-monitor` names.
@@ -76,6 +80,9 @@ impl Chardevs {
         if self.devices.iter().any(|device| device.id == spec.id) {
             return Err(format!("there are two character devices '{}'", spec.id));
         }
+        if spec.kind == Kind::Js {
+            return self.add_js(spec);
+        }
         let output = self.open_output(&spec)?;
         let is_terminal = matches!(spec.kind, Kind::Stdio { .. }) && self.terminal.is_terminal();
         let gate = Arc::new(Gate::new(!is_terminal));
@@ -90,6 +97,18 @@ impl Chardevs {
             id: spec.id,
             filename,
             port,
+        });
+        Ok(())
+    }
+
+    fn add_js(&mut self, spec: Spec) -> Result<(), String> {
+        let end = JsEnd::open(&spec.id, self.poster.clone())?;
+        self.outputs.push(end.output());
+        let filename = filename(&spec);
+        self.devices.push(Device {
+            id: spec.id,
+            filename,
+            port: Port::Single { end, taken: false },
         });
         Ok(())
     }
@@ -149,7 +168,7 @@ impl Chardevs {
 
     fn open_output(&mut self, spec: &Spec) -> Result<Arc<Output>, String> {
         let sink: crate::output::Sink = match &spec.kind {
-            Kind::Null => Box::new(|_| ()),
+            Kind::Null | Kind::Js => Box::new(|_| ()),
             Kind::File { path, append } => {
                 let mut file = open_file(path, *append)?;
                 // A full disk does not stop the guest.
@@ -214,6 +233,7 @@ fn filename(spec: &Spec) -> String {
     let name = match &spec.kind {
         Kind::Null => "null".to_string(),
         Kind::Stdio { .. } => "stdio".to_string(),
+        Kind::Js => "js".to_string(),
         Kind::File { path, .. } => format!("file:{path}"),
     };
     if spec.mux {

@@ -12,6 +12,8 @@ pub enum Kind {
     Stdio { signal: bool },
     /// A file that takes output.
     File { path: String, append: bool },
+    /// A line to the JavaScript around the emulator, which knows it by its id.
+    Js,
 }
 
 /// A device that `-chardev` makes.
@@ -63,7 +65,7 @@ const NOT_THERE: &[&str] = &[
 ];
 
 /// The back ends that are there, for help texts.
-pub const KINDS: &str = "null, stdio, file";
+pub const KINDS: &str = "null, stdio, file, js";
 
 fn unknown(name: &str) -> String {
     if NOT_THERE.contains(&name) {
@@ -93,6 +95,10 @@ pub fn parse_chardev(text: &str) -> Result<Spec, String> {
                 .ok_or("the parameter 'path' is missing")?,
             append: keyval.take_switch("append")?.unwrap_or(false),
         },
+        "js" if mux => {
+            return Err("js is not shared: give each device one of its own, without 'mux'".into());
+        }
+        "js" => Kind::Js,
         other => return Err(unknown(other)),
     };
     keyval.finish()?;
@@ -158,6 +164,9 @@ mod tests {
             ),
             ("backend=file,id=f,path=a,,b", Some((file(false), false))),
             ("file,id=f,path=a,,b,append=on", Some((file(true), false))),
+            ("js,id=j", Some((Kind::Js, false))),
+            ("js,id=j,mux=on", None),
+            ("js,id=j,path=x", None),
             ("stdio", None),
             ("", None),
             ("stdio,id=1", None),

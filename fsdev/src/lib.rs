@@ -6,6 +6,7 @@
 //! up. `nodes` is the table of names that those have whose names change.
 
 pub mod http;
+pub mod js;
 pub mod local;
 pub mod memory;
 pub mod nodes;
@@ -29,7 +30,11 @@ pub fn open(options: &FsdevOptions) -> Result<Arc<dyn FileSystem>, String> {
         Driver::Local(local) => local::Local::open(local).map_err(named)?,
         Driver::Opfs(opfs) => opfs::open(opfs).map_err(named)?,
         Driver::Http(http) => http::HttpTree::open(http).map_err(named)?,
-        Driver::Memory(memory) => memory::Memory::new(memory.size),
+        Driver::Memory(memory) => {
+            let fs = memory::Memory::new(memory.size);
+            js::offer(&options.id, fs.clone());
+            fs
+        }
         Driver::Synth => synth::Synth::new(synth::Item::example()),
     };
     Ok(match options.readonly {

@@ -3,13 +3,16 @@ import { createServer } from 'node:http';
 import { readFile } from 'node:fs/promises';
 import { extname, join, normalize } from 'node:path';
 
-const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.wasm': 'application/wasm' };
+const TYPES = { '.html': 'text/html', '.css': 'text/css', '.js': 'text/javascript', '.wasm': 'application/wasm' };
+
+const ISOLATION = {
+    'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp',
+};
 
 // `folders` maps the first part of a path to a folder; '' is for all others.
-export async function serve(folders) {
+export async function serve(folders, headers = ISOLATION) {
     const server = createServer(async (request, response) => {
-        response.setHeader('Cross-Origin-Opener-Policy', 'same-origin');
-        response.setHeader('Cross-Origin-Embedder-Policy', 'require-corp');
+        for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
         const path = normalize(new URL(request.url, 'http://page').pathname).slice(1) || 'index.html';
         const first = path.split('/')[0];
         const file = first in folders

@@ -8,6 +8,7 @@ pub mod cutils;
 pub mod host_console;
 pub mod host_fs;
 pub mod http;
+pub mod js_host;
 pub mod json;
 pub mod keyval;
 pub mod localtime;
