@@ -9,6 +9,8 @@ use util::coroutine::AioContext;
 
 use crate::backend::Backend;
 use crate::backing;
+use crate::chunked::Chunked;
+use crate::chunked::format::MAGIC;
 use crate::file::File;
 use crate::node::{Child, Node};
 use crate::null::Null;
@@ -108,6 +110,7 @@ impl Graph {
             lowest = match lowest {
                 NodeOptions::Raw { below, .. }
                 | NodeOptions::Qcow2 { below }
+                | NodeOptions::Chunked { below }
                 | NodeOptions::Probe { below } => below,
                 NodeOptions::Reference(name) => {
                     let named = self.named.lock().remove(name);
@@ -130,11 +133,7 @@ fn open_node(
 ) -> Result<Child, String> {
     let node = match options {
         NodeOptions::Reference(_) => return taken.ok_or_else(|| "it names no node".into()),
-        NodeOptions::File { name, locking } => {
-            let file = File::open(name, read_only, *locking);
-            Node::File(file.map_err(|reason| format!("cannot open '{name}': {reason}"))?)
-        }
-        NodeOptions::Null { size } => Node::Null(Null::new(*size)),
+        NodeOptions::File { .. } | NodeOptions::Null { .. } => open_protocol(options, read_only)?,
         NodeOptions::Raw {
             below,
             offset,
@@ -153,10 +152,49 @@ fn open_node(
         NodeOptions::Probe { below } => {
             let name = describe(below);
             let child = open_node(below, read_only, taken)?;
+            if shows_chunked(&child)? {
+                return open_chunked(below, child, read_only);
+            }
             return backing::open_format(None, &name, child, read_only);
+        }
+        NodeOptions::Chunked { below } => {
+            let child = open_node(below, read_only, taken)?;
+            return open_chunked(below, child, read_only);
         }
     };
     Ok(Arc::new(node))
+}
+
+/// A lowest layer that has a name of its own.
+pub(crate) fn open_protocol(options: &NodeOptions, read_only: bool) -> Result<Node, String> {
+    match options {
+        NodeOptions::File { name, locking } => {
+            let file = File::open(name, read_only, *locking);
+            let file = file.map_err(|reason| format!("cannot open '{name}': {reason}"))?;
+            Ok(Node::File(file))
+        }
+        NodeOptions::Null { size } => Ok(Node::Null(Null::new(*size))),
+        _ => Err("it is no file".into()),
+    }
+}
+
+/// Whether an image without a given format is a chunked one.
+fn shows_chunked(child: &Child) -> Result<bool, String> {
+    let mut start = vec![0; child.len().min(MAGIC.len() as u64) as usize];
+    let read = child.read(0, &mut start);
+    read.map_err(|error| format!("the image cannot be read: {error}"))?;
+    Ok(start == MAGIC)
+}
+
+fn open_chunked(below: &NodeOptions, child: Child, read_only: bool) -> Result<Child, String> {
+    let name = describe(below);
+    if !read_only {
+        let hint = "chunked images are only read (readonly=on or snapshot=on)";
+        return Err(format!("cannot open '{name}': {hint}"));
+    }
+    let image = Chunked::open(child, below);
+    let image = image.map_err(|reason| format!("cannot open '{name}': {reason}"))?;
+    Ok(Arc::new(Node::Chunked(Box::new(image))))
 }
 
 fn describe(options: &NodeOptions) -> String {

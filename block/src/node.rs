@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use include::Errno;
 
+use crate::chunked::Chunked;
 use crate::file::File;
 use crate::null::Null;
 use crate::overlay::Overlay;
@@ -26,6 +27,8 @@ pub enum Node {
     Overlay(Overlay),
     /// QEMU's images.
     Qcow2(Box<Qcow2<Child>>),
+    /// Images for static web hosts.
+    Chunked(Box<Chunked>),
 }
 
 /// Calls the same method of whatever driver it is: calls must be direct.
@@ -37,6 +40,7 @@ macro_rules! delegate {
             Node::Raw($driver) => $call,
             Node::Overlay($driver) => $call,
             Node::Qcow2($driver) => $call,
+            Node::Chunked($driver) => $call,
         }
     };
 }
@@ -53,6 +57,7 @@ impl Node {
             Node::Raw(_) => "raw",
             Node::Overlay(_) => "overlay",
             Node::Qcow2(_) => "qcow2",
+            Node::Chunked(_) => "chunked",
         }
     }
 
@@ -110,6 +115,7 @@ impl Node {
             Node::File(file) => file.ignore_flushes(),
             Node::Raw(raw) => raw.child().ignore_flushes(),
             Node::Qcow2(image) => image.storage().ignore_flushes(),
+            Node::Chunked(image) => image.child().ignore_flushes(),
             Node::Null(_) | Node::Overlay(_) => (),
         }
     }

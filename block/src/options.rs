@@ -22,6 +22,9 @@ pub enum NodeOptions {
     Qcow2 {
         below: Box<NodeOptions>,
     },
+    Chunked {
+        below: Box<NodeOptions>,
+    },
     /// The image itself says what it is.
     Probe {
         below: Box<NodeOptions>,
@@ -110,8 +113,8 @@ pub struct Blockdev {
 }
 
 /// The formats and protocols that there are, for messages.
-const FORMATS: &str = "raw, qcow2";
-const DRIVERS: &str = "file, host_device, null-co, raw, qcow2";
+const FORMATS: &str = "raw, qcow2, chunked";
+const DRIVERS: &str = "file, host_device, null-co, raw, qcow2, chunked";
 const NULL_SIZE_DEFAULT: u64 = 1 << 30;
 
 /// Parses `-drive`. Errors are sentences without the option's name.
@@ -250,6 +253,7 @@ fn with_format(format: Option<&str>, below: NodeOptions) -> Result<NodeOptions, 
             size: None,
         }),
         Some("qcow2") => Ok(NodeOptions::Qcow2 { below }),
+        Some("chunked") => Ok(NodeOptions::Chunked { below }),
         Some(other) => Err(format!(
             "there is no format '{other}' yet in Tinamou ({FORMATS})"
         )),
@@ -309,6 +313,9 @@ fn node_of(
             below: Box::new(child(keyval, prefix, below)?),
         }),
         "qcow2" => Ok(NodeOptions::Qcow2 {
+            below: Box::new(child(keyval, prefix, below)?),
+        }),
+        "chunked" => Ok(NodeOptions::Chunked {
             below: Box::new(child(keyval, prefix, below)?),
         }),
         other => Err(format!(
