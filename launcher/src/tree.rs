@@ -3,7 +3,7 @@
 //! **What must hold:** names in it have no `/`, are neither `.` nor `..`, and nothing of it is ever a
 //! path of the host. Links are followed within the tree alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 /// The kernel's limits.
 const NAME_MAX: usize = 255;
@@ -146,6 +146,15 @@ impl Tree {
         let mut ahead: Vec<Vec<u8>> = names.iter().rev().map(|name| name.to_vec()).collect();
         let mut followed = 0;
         while let Some(name) = ahead.pop() {
+            // What a link said may go up, at most to the root, as the kernel has it.
+            match name.as_slice() {
+                b"." => continue,
+                b".." => {
+                    stack.truncate(stack.len().saturating_sub(1).max(1));
+                    continue;
+                }
+                _ => (),
+            }
             let here = *stack.last().unwrap_or(&ROOT);
             let next = match self.child(here, &name) {
                 Some(id) => id,
@@ -171,16 +180,6 @@ impl Tree {
                     }
                 }
                 _ => return Err(format!("'{}' is behind a file", shown(path))),
-            }
-            // What a link said may go up, at most to the root, as the kernel has it.
-            while let Some(name) = ahead.last() {
-                match name.as_slice() {
-                    b"." => (),
-                    b".." if stack.len() > 1 => drop(stack.pop()),
-                    b".." => (),
-                    _ => break,
-                }
-                ahead.pop();
             }
         }
         Ok(*stack.last().unwrap_or(&ROOT))
@@ -270,10 +269,10 @@ impl Tree {
             let old = |child: Id| self.nodes[child].layer < self.layer;
             let (gone, kept): (Vec<_>, Vec<_>) =
                 entries.into_iter().partition(|(_, child)| old(**child));
-            let gone: Vec<Vec<u8>> = gone.into_iter().map(|(name, _)| name.clone()).collect();
+            let gone: HashSet<Vec<u8>> = gone.into_iter().map(|(name, _)| name.clone()).collect();
             work.extend(kept.into_iter().map(|(_, child)| *child));
             if let Some(entries) = self.entries_mut(id) {
-                gone.iter().for_each(|name| drop(entries.remove(name)));
+                entries.retain(|name, _| !gone.contains(name));
             }
         }
     }

@@ -20,9 +20,9 @@ pub struct Inode {
     pub mode: u16,
     pub links: u16,
     pub bytes: u64,
-    uid: u32,
-    gid: u32,
-    mtime: i64,
+    pub uid: u32,
+    pub gid: u32,
+    pub mtime: i64,
 }
 
 /// What an inode says of its blocks.
