@@ -59,7 +59,9 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
-            eprintln!("launcher: {reason}");
+            // Libraries have sentences of several lines.
+            let words: Vec<&str> = reason.split_whitespace().collect();
+            eprintln!("launcher: {}", words.join(" "));
             ExitCode::FAILURE
         }
     }

@@ -86,6 +86,9 @@ fn entry(tar: &mut Builder<Vec<u8>>, name: &str, kind: EntryType, link: &str, da
     header.set_entry_type(kind);
     header.set_size(data.len() as u64);
     header.set_mode(0o755);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
     let old = header.as_old_mut();
     old.name[..name.len()].copy_from_slice(name.as_bytes());
     old.linkname[..link.len()].copy_from_slice(link.as_bytes());
