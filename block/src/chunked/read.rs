@@ -69,6 +69,11 @@ impl Chunked {
         self.index.disk_bytes
     }
 
+    /// True for a disk of no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     pub fn read(&self, offset: u64, buf: &mut [u8]) -> Result<(), Errno> {
         let size = u64::from(self.index.chunk_bytes);
         let mut done = 0;
