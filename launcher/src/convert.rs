@@ -433,18 +433,8 @@ fn write_files(
         false => gzip(&kernel),
     };
     write(folder, machine::KERNEL, &kernel)?;
-    let mut config = entrypoint.document();
-    config["hostname"] = json!(options.hostname);
-    config["disk"] = json!("/dev/vda");
-    config["filesystem"] = json!("ext4");
-    let mut initrd = Cpio::new();
-    initrd.add("init", cpio::PROGRAM, &kit.read("init")?);
-    initrd.add("config.json", cpio::FILE, config.to_string().as_bytes());
-    initrd.add("modules", cpio::FOLDER, &[]);
-    for (name, bytes) in modules {
-        initrd.add(&format!("modules/{name}"), cpio::FILE, &bytes);
-    }
-    write(folder, machine::INITRD, &initrd.finish())?;
+    let initrd = initrd(options, entrypoint, &kit.read("init")?, &modules);
+    write(folder, machine::INITRD, &initrd)?;
     let append = format!("console={} quiet {}", guest.console, options.append);
     let append = append.trim_end();
     let cpus = options.cpus.to_string();
@@ -488,6 +478,27 @@ fn write_files(
     });
     let text = serde_json::to_string_pretty(&document).map_err(|error| error.to_string())?;
     write(folder, machine::NAME, format!("{text}\n").as_bytes())
+}
+
+/// The init, what it has to do, and the kernel's modules.
+fn initrd(
+    options: &Options,
+    entrypoint: &Entrypoint,
+    init: &[u8],
+    modules: &[(String, Vec<u8>)],
+) -> Vec<u8> {
+    let mut config = entrypoint.document();
+    config["hostname"] = json!(options.hostname);
+    config["disk"] = json!("/dev/vda");
+    config["filesystem"] = json!("ext4");
+    let mut initrd = Cpio::new();
+    initrd.add("init", cpio::PROGRAM, init);
+    initrd.add("config.json", cpio::FILE, config.to_string().as_bytes());
+    initrd.add("modules", cpio::FOLDER, &[]);
+    for (name, bytes) in modules {
+        initrd.add(&format!("modules/{name}"), cpio::FILE, bytes);
+    }
+    initrd.finish()
 }
 
 /// Plain files and folders, links followed: it is our own page.

@@ -1,5 +1,5 @@
-//! Container images: OCI layouts in a folder or an archive, and docker's archives. What every blob is
-//! to be is checked by its SHA-256.
+//! Container images: OCI layouts in a folder or an archive, and docker's archives. What every blob
+//! is to be is checked by its SHA-256.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -41,7 +41,8 @@ pub struct Wanted<'a> {
 /// An image that was chosen.
 pub struct Image {
     pub config: Value,
-    /// Names of layers in the store, with the digests that they must have packed, if they are known.
+    /// Names of layers in the store, with the digests that they must have packed, if they are
+    /// known.
     layers: Vec<(String, Option<String>)>,
     /// The digests that they must have unpacked.
     diff_ids: Vec<String>,

@@ -1,5 +1,5 @@
-//! `launcher run`: a folder in the terminal, by the native emulator or under Node. The guest tells its
-//! exit code over the control port, which writes into a file here.
+//! `launcher run`: a folder in the terminal, by the native emulator or under Node. The guest tells
+//! its exit code over the control port, which writes into a file here.
 
 use std::env::current_exe;
 use std::fs;

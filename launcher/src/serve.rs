@@ -254,7 +254,7 @@ fn answer(root: &Path, writer: &mut impl Write, request: &Request) -> io::Result
     let Some(path) = find(root, &request.path) else {
         return refuse(writer, "404 Not Found");
     };
-    let mut file = match File::open(&path) {
+    let file = match File::open(&path) {
         Ok(file) => file,
         Err(_) => return refuse(writer, "404 Not Found"),
     };
@@ -296,18 +296,38 @@ fn answer(root: &Path, writer: &mut impl Write, request: &Request) -> io::Result
             return write!(writer, "{status}{common}{range}\r\n");
         }
     };
-    if pack {
-        let mut bytes = Vec::new();
-        file.take(PACKED_MAX).read_to_end(&mut bytes)?;
-        let bytes = gzip(&bytes);
-        let length = format!(
-            "Content-Encoding: gzip\r\nContent-Length: {}\r\n",
-            bytes.len()
-        );
-        write!(writer, "HTTP/1.1 200 OK\r\n{common}{length}\r\n")?;
-        let body = if head_only { &[][..] } else { &bytes };
-        return writer.write_all(body);
+    match pack {
+        true => send_packed(writer, file, &common, head_only),
+        false => send(writer, file, &common, (size, range), head_only),
     }
+}
+
+fn send_packed(
+    writer: &mut impl Write,
+    file: File,
+    common: &str,
+    head_only: bool,
+) -> io::Result<()> {
+    let mut bytes = Vec::new();
+    file.take(PACKED_MAX).read_to_end(&mut bytes)?;
+    let bytes = gzip(&bytes);
+    let length = format!(
+        "Content-Encoding: gzip\r\nContent-Length: {}\r\n",
+        bytes.len()
+    );
+    write!(writer, "HTTP/1.1 200 OK\r\n{common}{length}\r\n")?;
+    let body = if head_only { &[][..] } else { &bytes };
+    writer.write_all(body)
+}
+
+/// The file or a range of it.
+fn send(
+    writer: &mut impl Write,
+    mut file: File,
+    common: &str,
+    (size, range): (u64, Option<(u64, u64)>),
+    head_only: bool,
+) -> io::Result<()> {
     let (status, from, count) = match range {
         Some((from, count)) => ("206 Partial Content", from, count),
         None => ("200 OK", 0, size),

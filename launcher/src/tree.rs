@@ -1,7 +1,7 @@
 //! The merged file tree of an image, as metadata: contents are ranges of the [`crate::spool`].
 //!
-//! **What must hold:** names in it have no `/`, are neither `.` nor `..`, and nothing of it is ever a
-//! path of the host. Links are followed within the tree alone.
+//! **What must hold:** names in it have no `/`, are neither `.` nor `..`, and nothing of it is ever
+//! a path of the host. Links are followed within the tree alone.
 
 use std::collections::{BTreeMap, HashSet};
 

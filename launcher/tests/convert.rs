@@ -96,7 +96,10 @@ fn entry(tar: &mut Builder<Vec<u8>>, name: &str, kind: EntryType, link: &str, da
     tar.append(&header, data).expect("an entry");
 }
 
-fn layer(entries: &[(&str, EntryType, &str, &[u8])]) -> Vec<u8> {
+/// Name, type, target of a link, contents.
+type Row<'a> = (&'a str, EntryType, &'a str, &'a [u8]);
+
+fn layer(entries: &[Row]) -> Vec<u8> {
     let mut tar = Builder::new(Vec::new());
     for (name, kind, link, data) in entries {
         entry(&mut tar, name, *kind, link, data);
@@ -237,7 +240,7 @@ fn archives_of_all_kinds() {
 fn hostile_archives_are_refused() {
     let folder = Folder::new("hostile");
     let large = vec![1; 2 << 20];
-    let cases: &[(&str, &[(&str, EntryType, &str, &[u8])])] = &[
+    let cases: &[(&str, &[Row])] = &[
         ("leaves the root", &[("../x", FILE, "", b"1")]),
         ("leaves the root", &[("a/../../x", FILE, "", b"1")]),
         (

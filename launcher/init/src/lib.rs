@@ -1,8 +1,9 @@
-//! Frames of the control port (`docs/agent.md`): what the host and the agent in the guest say to each
-//! other over the virtio-serial port [`PORT_NAME`].
+//! Frames of the control port (`docs/agent.md`): what the host and the agent in the guest say to
+//! each other over the virtio-serial port [`PORT_NAME`].
 //!
-//! A frame is a length (u32, of the payload alone), a kind (u8), an id (u32) and the payload; numbers
-//! are little-endian. **What must hold:** neither side believes a length over [`PAYLOAD_MAX`].
+//! A frame is a length (u32, of the payload alone), a kind (u8), an id (u32) and the payload;
+//! numbers are little-endian. **What must hold:** neither side believes a length over
+//! [`PAYLOAD_MAX`].
 
 pub const PORT_NAME: &str = "org.tinamou.agent.0";
 pub const PAYLOAD_MAX: usize = 65536;

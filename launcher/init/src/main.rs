@@ -1,6 +1,7 @@
-//! The first process of a guest that `launcher convert` made: mounts what programs expect and the root
-//! file system, runs the entrypoint on the console, serves the control port, and powers off with the
-//! entrypoint's end. `/config.json` in the initial RAM disk says what to do (`docs/converting.md`).
+//! The first process of a guest that `launcher convert` made: mounts what programs expect and the
+//! root file system, runs the entrypoint on the console, serves the control port, and powers off
+//! with the entrypoint's end. `/config.json` in the initial RAM disk says what to do
+//! (`docs/converting.md`).
 
 #[cfg(target_os = "linux")]
 mod agent;

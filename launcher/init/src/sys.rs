@@ -101,8 +101,8 @@ pub struct Owner {
     pub groups: Vec<u32>,
 }
 
-/// Makes `command` run as `owner`, in a session of its own; with `terminal` its standard input becomes
-/// the controlling terminal.
+/// Makes `command` run as `owner`, in a session of its own; with `terminal` its standard input
+/// becomes the controlling terminal.
 pub fn prepare(command: &mut Command, owner: Owner, terminal: bool) {
     let before = move || {
         // SAFETY: these calls are safe between fork and exec; the pointer is to `len` groups.

@@ -135,6 +135,10 @@ fn all_kinds_of_files() {
         return;
     }
     assert_eq!(fs::read(&out).expect("dumped"), text);
+    check_requests(disk);
+}
+
+fn check_requests(disk: &str) {
     for (request, expected) in [
         ("stat /usr/bin/text", "User: 100000   Group:     7"),
         ("stat /usr/bin/text", "2128"),
