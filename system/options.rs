@@ -145,7 +145,9 @@ pub fn parse(args: &[String]) -> Result<Options, Stop> {
     let mut args = args.iter();
     while let Some(arg) = args.next() {
         let Some(name) = arg.strip_prefix("--").or_else(|| arg.strip_prefix('-')) else {
-            options.drives.push(drive_of_file(arg));
+            let drive = drive_of_file(arg);
+            let refuse = |reason| Stop::Refuse(format!("{arg}: {reason}"));
+            options.drives.push(drive.map_err(refuse)?);
             continue;
         };
         let Some(row) = table::find(name) else {

@@ -1,11 +1,12 @@
 //! What a device uses (QEMU's BlockBackend): requests become coroutines on a node.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
-use include::{BlockBackend, BlockDone, BlockRequest, Errno};
+use include::{Attempt, BlockBackend, BlockDone, BlockRequest, Errno};
 use parking_lot::{Condvar, Mutex};
-use util::coroutine::AioContext;
+use util::coroutine::{self, AioContext};
 
 use crate::node::{Child, SECTOR};
 use crate::options::{Cache, DetectZeroes, Tuning};
@@ -18,11 +19,41 @@ pub struct Backend {
 
 struct Shared {
     node: Child,
+    is_near: bool,
     read_only: bool,
     tuning: Tuning,
     writeback: AtomicBool,
     in_flight: Mutex<usize>,
     idle: Condvar,
+    pace: Pace,
+}
+
+/// Bytes of a request that may be carried out on the thread that asks.
+pub(crate) const AT_ONCE_BYTES_MAX: usize = 256 << 10;
+/// What takes longer than this is better waited for by a coroutine: waking its thread and being
+/// woken by it costs about half as much.
+pub(crate) const AT_ONCE_TIME_MAX: Duration = Duration::from_micros(250);
+/// After a slow one so many requests are not tried.
+pub(crate) const REST: u32 = 64;
+
+/// Whether requests have been quick of late.
+#[derive(Default)]
+struct Pace {
+    resting: AtomicU32,
+}
+
+impl Pace {
+    fn is_quick(&self) -> bool {
+        let rest = |left: u32| left.checked_sub(1);
+        let (set, fetch) = (Ordering::Relaxed, Ordering::Relaxed);
+        self.resting.fetch_update(set, fetch, rest).is_err()
+    }
+
+    fn took(&self, time: Duration) {
+        if time > AT_ONCE_TIME_MAX {
+            self.resting.store(REST, Ordering::Relaxed);
+        }
+    }
 }
 
 impl Backend {
@@ -34,14 +65,21 @@ impl Backend {
     ) -> Self {
         let writeback = AtomicBool::new(tuning.cache.writeback);
         let shared = Arc::new(Shared {
+            is_near: node.is_near(),
             node,
             read_only,
             tuning,
             writeback,
             in_flight: Mutex::new(0),
             idle: Condvar::new(),
+            pace: Pace::default(),
         });
         Self { shared, context }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn took(&self, time: std::time::Duration) {
+        self.shared.pace.took(time);
     }
 
     /// Waits for all requests, and then for stable storage. From plain threads only.
@@ -71,7 +109,7 @@ impl BlockBackend for Backend {
     }
 
     fn is_writeback(&self) -> bool {
-        self.shared.writeback.load(Ordering::Relaxed)
+        self.shared.is_writeback()
     }
 
     fn set_writeback(&self, writeback: bool) {
@@ -84,17 +122,74 @@ impl BlockBackend for Backend {
         self.context.spawn(move || {
             let (result, buf) = shared.carry_out(request);
             done(result, buf);
-            let mut in_flight = shared.in_flight.lock();
-            *in_flight -= 1;
-            if *in_flight == 0 {
-                shared.idle.notify_all();
-            }
+            shared.ended();
         });
+    }
+
+    fn attempt(&self, request: BlockRequest) -> Attempt {
+        let shared = &self.shared;
+        if !shared.may_be_quick(&request) || !shared.begin_alone() {
+            return Attempt::Later(request);
+        }
+        let began = Instant::now();
+        let (result, buf) = coroutine::blocking(|| shared.carry_out(request));
+        shared.pace.took(began.elapsed());
+        shared.ended();
+        Attempt::Done(result, buf)
     }
 }
 
 impl Shared {
+    fn may_be_quick(&self, request: &BlockRequest) -> bool {
+        let bytes = match request {
+            BlockRequest::Read { buf, .. } => buf.len(),
+            BlockRequest::Write { data, fua, .. } if !fua && self.is_writeback() => data.len(),
+            _ => return false,
+        };
+        self.is_near && bytes <= AT_ONCE_BYTES_MAX && self.pace.is_quick()
+    }
+
+    fn is_writeback(&self) -> bool {
+        self.writeback.load(Ordering::Relaxed)
+    }
+
+    /// Counts a request, unless there are others: it could wait for a lock that they have.
+    fn begin_alone(&self) -> bool {
+        let mut in_flight = self.in_flight.lock();
+        let alone = *in_flight == 0;
+        *in_flight += usize::from(alone);
+        alone
+    }
+
+    fn ended(&self) {
+        let mut in_flight = self.in_flight.lock();
+        *in_flight -= 1;
+        if *in_flight == 0 {
+            self.idle.notify_all();
+        }
+    }
+
+    /// Does what is asked, and keeps quiet about errors that nobody wants to hear of.
     fn carry_out(&self, request: BlockRequest) -> (Result<(), Errno>, Vec<u8>) {
+        let is_read = matches!(request, BlockRequest::Read { .. });
+        let (result, mut buf) = self.pass_on(request);
+        let ignored = match is_read {
+            true => self.tuning.ignore_read_errors,
+            false => self.tuning.ignore_write_errors,
+        };
+        match result {
+            Err(error) if ignored => {
+                log::warn!("an error of a disk is ignored: {error}");
+                if is_read {
+                    buf.fill(0);
+                }
+                (Ok(()), buf)
+            }
+            result => (result, buf),
+        }
+    }
+
+    fn pass_on(&self, request: BlockRequest) -> (Result<(), Errno>, Vec<u8>) {
         match request {
             BlockRequest::Read { offset, mut buf } => (self.node.read(offset, &mut buf), buf),
             BlockRequest::Write { offset, data, fua } => (self.write(offset, &data, fua), data),
@@ -145,7 +240,7 @@ impl Shared {
 
     /// After a write: without a write-back cache it is done when it is stable.
     fn settle(&self, fua: bool) -> Result<(), Errno> {
-        match fua || !self.writeback.load(Ordering::Relaxed) {
+        match fua || !self.is_writeback() {
             true => self.flush(),
             false => Ok(()),
         }

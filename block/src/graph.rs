@@ -12,6 +12,7 @@ use crate::backing;
 use crate::chunked::Chunked;
 use crate::chunked::format::MAGIC;
 use crate::file::File;
+use crate::logwrites::LogWrites;
 use crate::node::{Child, Node};
 use crate::null::Null;
 use crate::options::{Blockdev, Drive, NodeOptions, Tuning};
@@ -111,6 +112,7 @@ impl Graph {
                 NodeOptions::Raw { below, .. }
                 | NodeOptions::Qcow2 { below }
                 | NodeOptions::Chunked { below }
+                | NodeOptions::LogWrites { below, .. }
                 | NodeOptions::Probe { below } => below,
                 NodeOptions::Reference(name) => {
                     let named = self.named.lock().remove(name);
@@ -134,6 +136,11 @@ fn open_node(
     let node = match options {
         NodeOptions::Reference(_) => return taken.ok_or_else(|| "it names no node".into()),
         NodeOptions::File { .. } | NodeOptions::Null { .. } => open_protocol(options, read_only)?,
+        NodeOptions::LogWrites { below, log, sector } => {
+            let log = open_node(log, false, None)?;
+            let file = open_node(below, read_only, taken)?;
+            Node::LogWrites(Box::new(LogWrites::new(file, log, *sector)?))
+        }
         NodeOptions::Raw {
             below,
             offset,

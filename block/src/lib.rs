@@ -11,6 +11,7 @@ mod backing;
 pub mod chunked;
 mod file;
 mod graph;
+mod logwrites;
 mod node;
 mod null;
 pub mod options;

@@ -6,6 +6,7 @@ use include::Errno;
 
 use crate::chunked::Chunked;
 use crate::file::File;
+use crate::logwrites::LogWrites;
 use crate::null::Null;
 use crate::overlay::Overlay;
 use crate::qcow2::Qcow2;
@@ -25,6 +26,8 @@ pub enum Node {
     Raw(Raw),
     /// What is written stays in memory.
     Overlay(Overlay),
+    /// Another node whose writes are written down.
+    LogWrites(Box<LogWrites>),
     /// QEMU's images.
     Qcow2(Box<Qcow2<Child>>),
     /// Images for static web hosts.
@@ -39,6 +42,7 @@ macro_rules! delegate {
             Node::Null($driver) => $call,
             Node::Raw($driver) => $call,
             Node::Overlay($driver) => $call,
+            Node::LogWrites($driver) => $call,
             Node::Qcow2($driver) => $call,
             Node::Chunked($driver) => $call,
         }
@@ -56,6 +60,7 @@ impl Node {
             Node::Null(_) => "null-co",
             Node::Raw(_) => "raw",
             Node::Overlay(_) => "overlay",
+            Node::LogWrites(_) => "blklogwrites",
             Node::Qcow2(_) => "qcow2",
             Node::Chunked(_) => "chunked",
         }
@@ -87,6 +92,7 @@ impl Node {
     pub fn write_growing(&self, offset: u64, data: &[u8]) -> Result<(), Errno> {
         match self {
             Node::File(file) => file.write(offset, data),
+            Node::LogWrites(log) => log.write(offset, data),
             _ => self.write(offset, data),
         }
     }
@@ -114,9 +120,23 @@ impl Node {
         match self {
             Node::File(file) => file.ignore_flushes(),
             Node::Raw(raw) => raw.child().ignore_flushes(),
+            Node::LogWrites(log) => log.file().ignore_flushes(),
             Node::Qcow2(image) => image.storage().ignore_flushes(),
             Node::Chunked(image) => image.child().ignore_flushes(),
             Node::Null(_) | Node::Overlay(_) => (),
+        }
+    }
+
+    /// Whether its bytes are on this host, which mostly has them in its page cache.
+    pub fn is_near(&self) -> bool {
+        match self {
+            Node::File(_) | Node::Null(_) => true,
+            Node::LogWrites(_) | Node::Chunked(_) => false,
+            Node::Raw(raw) => raw.child().is_near(),
+            Node::Overlay(overlay) => overlay.child().is_near(),
+            Node::Qcow2(image) => {
+                image.storage().is_near() && image.backing().is_none_or(|below| below.is_near())
+            }
         }
     }
 

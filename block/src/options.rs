@@ -25,6 +25,12 @@ pub enum NodeOptions {
     Chunked {
         below: Box<NodeOptions>,
     },
+    /// `below`, whose writes are written down in `log`.
+    LogWrites {
+        below: Box<NodeOptions>,
+        log: Box<NodeOptions>,
+        sector: u64,
+    },
     /// The image itself says what it is.
     Probe {
         below: Box<NodeOptions>,
@@ -78,6 +84,10 @@ pub struct Tuning {
     /// `discard=unmap`.
     pub discard: bool,
     pub detect_zeroes: DetectZeroes,
+    /// `werror=ignore`: the guest does not hear of writes and flushes that failed.
+    pub ignore_write_errors: bool,
+    /// `rerror=ignore`: what cannot be read reads as zeros.
+    pub ignore_read_errors: bool,
 }
 
 /// `-drive if=`.
@@ -114,7 +124,7 @@ pub struct Blockdev {
 
 /// The formats and protocols that there are, for messages.
 const FORMATS: &str = "raw, qcow2, chunked";
-const DRIVERS: &str = "file, host_device, null-co, raw, qcow2, chunked";
+const DRIVERS: &str = "file, host_device, null-co, blklogwrites, raw, qcow2, chunked";
 const NULL_SIZE_DEFAULT: u64 = 1 << 30;
 
 /// Parses `-drive`. Errors are sentences without the option's name.
@@ -127,6 +137,10 @@ pub fn parse_drive(text: &str) -> Result<Drive, String> {
     if let Some(mode) = keyval.take("cache") {
         tuning.cache = *known("cache", &mode, CACHE_MODES)?;
     }
+    cache_keys(&mut keyval, &mut tuning.cache)?;
+    if let Some(writeback) = keyval.take_switch("cache.writeback")? {
+        tuning.cache.writeback = writeback;
+    }
     if let Some(aio) = keyval.take("aio")
         && aio != "threads"
     {
@@ -134,7 +148,7 @@ pub fn parse_drive(text: &str) -> Result<Drive, String> {
             "'aio' can only be 'threads' yet in Tinamou, not '{aio}'"
         ));
     }
-    refuse_error_actions(&mut keyval)?;
+    error_actions(&mut keyval, &mut tuning)?;
     let drive = Drive {
         interface,
         id: keyval.take("id"),
@@ -171,17 +185,33 @@ fn interface(keyval: &mut KeyVal) -> Result<Interface, String> {
     }
 }
 
-/// The defaults of `werror` and `rerror` are what is done: the guest hears of errors.
-fn refuse_error_actions(keyval: &mut KeyVal) -> Result<(), String> {
-    for key in ["werror", "rerror"] {
+/// What to do about errors of the host. The machine is never stopped for them.
+fn error_actions(keyval: &mut KeyVal, tuning: &mut Tuning) -> Result<(), String> {
+    let ignored = [
+        ("werror", &mut tuning.ignore_write_errors),
+        ("rerror", &mut tuning.ignore_read_errors),
+    ];
+    for (key, ignored) in ignored {
         match keyval.take(key).as_deref() {
-            None | Some("report") => (),
+            None => (),
+            Some(action @ ("report" | "ignore")) => *ignored = action == "ignore",
             Some(other) => {
                 return Err(format!(
-                    "'{key}' can only be 'report' yet in Tinamou, not '{other}'"
+                    "'{key}' can only be 'report' or 'ignore' yet in Tinamou, not '{other}'"
                 ));
             }
         }
+    }
+    Ok(())
+}
+
+/// `cache.direct` and `cache.no-flush`.
+fn cache_keys(keyval: &mut KeyVal, cache: &mut Cache) -> Result<(), String> {
+    if let Some(direct) = keyval.take_switch("cache.direct")? {
+        cache.direct = direct;
+    }
+    if let Some(no_flush) = keyval.take_switch("cache.no-flush")? {
+        cache.no_flush = no_flush;
     }
     Ok(())
 }
@@ -193,8 +223,8 @@ fn drive_node(keyval: &mut KeyVal) -> Result<NodeOptions, String> {
         if format.is_some() {
             return Err("'format' and 'driver' cannot both be given".into());
         }
-        let file = keyval.take("file");
-        return node_of(&driver, keyval, "", file.map(file_by_name));
+        let file = keyval.take("file").map(file_by_name).transpose()?;
+        return node_of(&driver, keyval, "", file);
     }
     let Some(file) = keyval.take("file") else {
         return match keyval.take("file.driver") {
@@ -209,7 +239,7 @@ fn drive_node(keyval: &mut KeyVal) -> Result<NodeOptions, String> {
             None => Err("it names no image: 'file' is missing".into()),
         };
     };
-    let mut below = file_by_name(file);
+    let mut below = file_by_name(file)?;
     if let NodeOptions::File { locking, .. } = &mut below {
         *locking = locking_of(keyval, "file.")?;
     }
@@ -217,22 +247,30 @@ fn drive_node(keyval: &mut KeyVal) -> Result<NodeOptions, String> {
 }
 
 /// What `-hda` and an image without an option say.
-pub fn drive_of_file(name: &str) -> Drive {
-    Drive {
+pub fn drive_of_file(name: &str) -> Result<Drive, String> {
+    Ok(Drive {
         interface: Interface::Default,
         id: None,
         node: NodeOptions::Probe {
-            below: Box::new(file_by_name(name.into())),
+            below: Box::new(file_by_name(name.into())?),
         },
         read_only: false,
         snapshot: false,
         tuning: Tuning::default(),
-    }
+    })
 }
 
 /// A name as `-drive file=` and `-hda` have it: some begin with a protocol.
-pub fn file_by_name(name: String) -> NodeOptions {
-    match name.as_str() {
+pub fn file_by_name(name: String) -> Result<NodeOptions, String> {
+    if let Some(json) = name.strip_prefix("json:") {
+        let mut keyval = KeyVal::parse_json(json)?;
+        let driver = keyval.take("driver");
+        let driver = driver.ok_or("the parameter 'driver' is missing")?;
+        let node = node_of(&driver, &mut keyval, "", None)?;
+        keyval.finish()?;
+        return Ok(node);
+    }
+    Ok(match name.as_str() {
         "null-co://" => NodeOptions::Null {
             size: NULL_SIZE_DEFAULT,
         },
@@ -240,7 +278,7 @@ pub fn file_by_name(name: String) -> NodeOptions {
             name: name.strip_prefix("file:").unwrap_or(&name).into(),
             locking: true,
         },
-    }
+    })
 }
 
 fn with_format(format: Option<&str>, below: NodeOptions) -> Result<NodeOptions, String> {
@@ -262,10 +300,10 @@ fn with_format(format: Option<&str>, below: NodeOptions) -> Result<NodeOptions, 
 
 /// Parses `-blockdev`. Errors are sentences without the option's name.
 pub fn parse_blockdev(text: &str) -> Result<Blockdev, String> {
-    if text.starts_with('{') {
-        return Err("JSON is not there yet in Tinamou, only key=value,...".into());
-    }
-    let mut keyval = KeyVal::parse(text, None)?;
+    let mut keyval = match text.starts_with('{') {
+        true => KeyVal::parse_json(text)?,
+        false => KeyVal::parse(text, None)?,
+    };
     let name = keyval
         .take("node-name")
         .ok_or("the parameter 'node-name' is missing")?;
@@ -273,8 +311,7 @@ pub fn parse_blockdev(text: &str) -> Result<Blockdev, String> {
         .take("driver")
         .ok_or("the parameter 'driver' is missing")?;
     let mut tuning = tuning(&mut keyval)?;
-    tuning.cache.direct = keyval.take_switch("cache.direct")?.unwrap_or(false);
-    tuning.cache.no_flush = keyval.take_switch("cache.no-flush")?.unwrap_or(false);
+    cache_keys(&mut keyval, &mut tuning.cache)?;
     let read_only = keyval.take_switch("read-only")?.unwrap_or(false);
     let reference = keyval.take("file").map(NodeOptions::Reference);
     let node = node_of(&driver, &mut keyval, "", reference)?;
@@ -307,6 +344,11 @@ fn node_of(
             let size = size(keyval, &key("size"))?.unwrap_or(NULL_SIZE_DEFAULT);
             Ok(NodeOptions::Null { size })
         }
+        "blklogwrites" => Ok(NodeOptions::LogWrites {
+            log: Box::new(log_of(keyval, &key("log"))?),
+            sector: log_sector(keyval, &key("log-sector-size"))?,
+            below: Box::new(child(keyval, prefix, below)?),
+        }),
         "raw" => Ok(NodeOptions::Raw {
             offset: size(keyval, &key("offset"))?.unwrap_or(0),
             size: size(keyval, &key("size"))?,
@@ -340,6 +382,26 @@ fn child(
     let driver = keyval.take(&format!("{inner}driver"));
     let driver = driver.ok_or_else(|| format!("the parameter '{inner}driver' is missing"))?;
     node_of(&driver, keyval, &inner, None)
+}
+
+/// The log of `blklogwrites`: a file of its own.
+fn log_of(keyval: &mut KeyVal, key: &str) -> Result<NodeOptions, String> {
+    if keyval.take(key).is_some() {
+        return Err(format!(
+            "'{key}' cannot be the name of a node yet in Tinamou, only '{key}.driver=file'"
+        ));
+    }
+    match keyval.take(&format!("{key}.driver")).as_deref() {
+        Some("file") => node_of("file", keyval, &format!("{key}."), None),
+        _ => Err(format!("'{key}.driver' can only be 'file' in Tinamou")),
+    }
+}
+
+fn log_sector(keyval: &mut KeyVal, key: &str) -> Result<u64, String> {
+    let sector = size(keyval, key)?.unwrap_or(crate::logwrites::SECTOR_DEFAULT);
+    let valid = sector.is_power_of_two() && (512..=4096).contains(&sector);
+    let bad = || format!("'{key}' is a power of two from 512 to 4096, not {sector}");
+    valid.then_some(sector).ok_or_else(bad)
 }
 
 fn locking_of(keyval: &mut KeyVal, prefix: &str) -> Result<bool, String> {
@@ -405,4 +467,62 @@ fn one_of(keyval: &mut KeyVal, keys: &[&str]) -> Result<Option<bool>, String> {
         }
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_means_what_keys_mean() {
+        let json = r#"{"node-name": "d", "driver": "qcow2", "read-only": true, "discard": "unmap",
+            "cache": {"direct": true}, "file": {"driver": "file", "filename": "a,b"}}"#;
+        let keys = "node-name=d,driver=qcow2,read-only=on,discard=unmap,cache.direct=on,\
+            file.driver=file,file.filename=a,,b";
+        assert_eq!(parse_blockdev(json), parse_blockdev(keys));
+        assert!(parse_blockdev(json).is_ok_and(|node| node.read_only && node.tuning.discard));
+        let error = parse_blockdev(r#"{"node-name": "d", "driver": "file", "file-name": "x"}"#);
+        assert_eq!(error, Err("the parameter 'filename' is missing".into()));
+        assert!(parse_blockdev("{").is_err());
+    }
+
+    #[test]
+    fn names_may_be_json() {
+        let node = |name: &str| parse_drive(&format!("format=raw,file={name}")).map(|it| it.node);
+        let named = node(r#"json:{"driver":"file",,"filename":"x"}"#);
+        assert_eq!(named, node("x"));
+        assert!(node("json:").is_err() && node(r#"json:{"driver":"file"}"#).is_err());
+        assert!(node(r#"json:{"driver":"file",,"filename":"x",,"sails":1}"#).is_err());
+    }
+
+    #[test]
+    fn caches_and_errors_of_drives() {
+        let tuning = |keys: &str| parse_drive(&format!("file=x,{keys}")).map(|it| it.tuning);
+        assert_eq!(
+            tuning("cache.direct=on,cache.writeback=off"),
+            tuning("cache=directsync")
+        );
+        assert_eq!(tuning("cache.no-flush=on"), tuning("cache=unsafe"));
+        let ignoring = tuning("werror=ignore,rerror=report").expect("good options");
+        assert!(ignoring.ignore_write_errors && !ignoring.ignore_read_errors);
+        let refused = tuning("werror=enospc").expect_err("the machine does not stop");
+        assert!(refused.contains("'report' or 'ignore'"), "{refused}");
+    }
+
+    #[test]
+    fn logs_have_files_of_their_own() {
+        let parse = |log: &str| {
+            let keys = "node-name=d,driver=blklogwrites,file.driver=null-co";
+            parse_blockdev(&format!("{keys},{log}")).map(|it| it.node)
+        };
+        let log = "log.driver=file,log.filename=l";
+        assert!(matches!(
+            parse(log),
+            Ok(NodeOptions::LogWrites { sector: 512, .. })
+        ));
+        for bad in ["log=l", "log.driver=null-co", "x=y"] {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
+        assert!(parse(&format!("{log},log-sector-size=513")).is_err());
+    }
 }

@@ -46,6 +46,10 @@ impl Overlay {
         }
     }
 
+    pub fn child(&self) -> &Child {
+        &self.child
+    }
+
     pub fn len(&self) -> u64 {
         self.len
     }

@@ -29,6 +29,14 @@ pub enum BlockRequest {
 /// (filled if the result is good) or of a write, so that it can be used again; else empty.
 pub type BlockDone = Box<dyn FnOnce(Result<(), Errno>, Vec<u8>) + Send>;
 
+/// What [`BlockBackend::attempt`] did.
+pub enum Attempt {
+    /// The request is done, and what [`BlockDone`] would have got.
+    Done(Result<(), Errno>, Vec<u8>),
+    /// Nothing; here is the request again.
+    Later(BlockRequest),
+}
+
 /// The host side of a disk (QEMU's BlockBackend).
 pub trait BlockBackend: Send + Sync {
     /// Bytes of the medium; a multiple of 512.
@@ -48,4 +56,9 @@ pub trait BlockBackend: Send + Sync {
     /// Starts a request, from any thread; never blocks. Requests may end in any order. A request
     /// that leaves the medium ends with EINVAL (EIO for reads and writes), with nothing done.
     fn submit(&self, request: BlockRequest, done: BlockDone);
+    /// Carries a request out on the calling thread if that takes no longer than handing it to
+    /// another one would. From plain threads only.
+    fn attempt(&self, request: BlockRequest) -> Attempt {
+        Attempt::Later(request)
+    }
 }

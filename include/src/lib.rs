@@ -15,7 +15,7 @@ pub mod mmio;
 pub mod runstate;
 
 pub use addr::{PhysAddr, VirtAddr};
-pub use block::{BlockBackend, BlockDone, BlockRequest};
+pub use block::{Attempt, BlockBackend, BlockDone, BlockRequest};
 pub use chardev::{CharBackend, CharFrontend};
 pub use clock::{Clock, ClockType, TickCounter, Timer, TimerCallback, TimerService};
 pub use errno::Errno;

@@ -86,7 +86,7 @@ const OPTIONS: &[Row] = &[
         "a disk image for -device drive=name",
         |o, v| { o.blockdevs.push(block::options::parse_blockdev(v)?); Ok(()) }),
     row(&["hda", "hdb", "hdc", "hdd"], "file", "a disk image (as an argument without option)",
-        |o, v| { o.drives.push(drive_of_file(not_empty(v)?)); Ok(()) }),
+        |o, v| { o.drives.push(drive_of_file(not_empty(v)?)?); Ok(()) }),
     row(&["snapshot"], "", "keep what is written to disks in memory",
         |o, _| { o.snapshot = true; Ok(()) }),
     row(&["fsdev"], "local,id=id,path=path,security_model=mapped-xattr|mapped-file|passthrough|none\

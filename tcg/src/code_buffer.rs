@@ -5,7 +5,7 @@
 
 #![expect(unsafe_code, reason = "generated code refers to blocks by address")]
 
-use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::alloc::{Layout, alloc, dealloc};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicUsize};
 
@@ -48,8 +48,9 @@ impl CodeBuffer {
     /// that much memory.
     pub fn new(bytes: usize) -> Option<Self> {
         let layout = Layout::from_size_align(bytes.max(CODE_BUFFER_BYTES_MIN), ALIGN).ok()?;
+        // Not cleared, which under emscripten would touch every page: `push` writes what is read.
         // SAFETY: the size is not zero.
-        let base = NonNull::new(unsafe { alloc_zeroed(layout) })?;
+        let base = NonNull::new(unsafe { alloc(layout) })?;
         Some(Self {
             base,
             layout,

@@ -24,6 +24,12 @@ impl KeyVal {
         Ok(Self { pairs })
     }
 
+    /// The pairs of a JSON object.
+    pub fn parse_json(text: &str) -> Result<Self, String> {
+        let pairs = crate::json::flatten(text)?;
+        Ok(Self { pairs })
+    }
+
     /// Removes a key; the last value given counts.
     pub fn take(&mut self, key: &str) -> Option<String> {
         let mut last = None;

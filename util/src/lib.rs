@@ -7,6 +7,7 @@ pub mod coroutine;
 pub mod cutils;
 pub mod host_console;
 pub mod host_fs;
+pub mod json;
 pub mod keyval;
 pub mod localtime;
 pub mod log;

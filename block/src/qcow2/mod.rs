@@ -118,6 +118,11 @@ impl<S: Storage> Qcow2<S> {
         self.len.load(Ordering::Relaxed)
     }
 
+    /// The image behind it.
+    pub fn backing(&self) -> Option<&S> {
+        self.backing.as_ref()
+    }
+
     /// The file that the image is in.
     pub fn storage(&self) -> &S {
         &self.storage

@@ -27,6 +27,13 @@ const MOUNT_TAG_MAX: usize = 32;
 /// Requests that wait in the queue until others are done when those have so many bytes, answers
 /// included: what a guest can make its host allocate.
 const IN_FLIGHT_BYTES_MAX: u64 = 32 << 20;
+/// What a request counts for at least: its coroutine has a stack. A queue bounds the requests of
+/// one driver, but resets let it begin anew while old ones still wait for the host.
+const REQUEST_BYTES_MIN: u64 = 64 << 10;
+const _: () = assert!(
+    IN_FLIGHT_BYTES_MAX / REQUEST_BYTES_MIN <= 512,
+    "stacks at a time"
+);
 
 /// A request that was answered.
 struct Done {
@@ -124,7 +131,7 @@ impl Virtio9p {
     /// Lets a coroutine answer.
     fn start(&mut self, element: Element, message: Vec<u8>) {
         let room = element.writable_len().min(MSIZE_MAX.into()) as usize;
-        let bytes = (message.len() + room) as u64;
+        let bytes = ((message.len() + room) as u64).max(REQUEST_BYTES_MIN);
         self.in_flight += bytes;
         let (server, done, bus) = (self.server.clone(), self.done.clone(), self.bus.clone());
         let epoch = self.epoch;

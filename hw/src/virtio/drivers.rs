@@ -305,6 +305,7 @@ fn create_blk(properties: &mut Properties<'_>, host: &Arc<dyn Host>) -> Made {
         queue_size: properties
             .power("queue-size", 4..=1024, "a power of two from 4 to 1024")?
             .map_or(default.queue_size, |size| size as u16),
+        seg_max_adjust: properties.switch("seg-max-adjust")?.unwrap_or(true),
         config_wce: properties.switch("config-wce")?.unwrap_or(true),
         discard: properties.switch("discard")?.unwrap_or(true),
         write_zeroes: properties.switch("write-zeroes")?.unwrap_or(true),
@@ -319,10 +320,24 @@ fn create_blk(properties: &mut Properties<'_>, host: &Arc<dyn Host>) -> Made {
         min_io_size: min_io_size.unwrap_or(0) as u32,
         opt_io_size: opt_io_size.unwrap_or(0) as u32,
     };
+    refuse_without_meaning(properties)?;
     if let Some(on) = properties.switch("write-cache")? {
         backend.set_writeback(on);
     }
     Ok(VirtioBlk::new(config, backend))
+}
+
+/// Properties of QEMU's disks that nothing here could follow.
+fn refuse_without_meaning(properties: &mut Properties<'_>) -> Result<(), DeviceError> {
+    if properties.take("bootindex").is_some() {
+        let reason = "no firmware of this machine looks for 'bootindex'";
+        return Err(properties.refused(reason.into()));
+    }
+    if properties.switch("request-merging")? == Some(true) {
+        let reason = "requests are never merged, so request-merging can only be off";
+        return Err(properties.refused(reason.into()));
+    }
+    Ok(())
 }
 
 /// The properties of a `-device` that nobody took yet.

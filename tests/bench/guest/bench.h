@@ -18,6 +18,7 @@ extern const struct kernel floating_kernels[];
 extern const struct kernel memory_kernels[];
 extern const struct kernel system_kernels[];
 extern const struct kernel harts_kernels[];
+extern const struct kernel files_kernels[];
 
 /* xorshift64*: the same numbers everywhere. The state must not be zero. */
 static inline uint64_t next_random(uint64_t *state)

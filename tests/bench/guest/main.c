@@ -10,7 +10,8 @@
 static const struct kernel *find(const char *name)
 {
     static const struct kernel *const tables[] = {
-        integer_kernels, floating_kernels, memory_kernels, system_kernels, harts_kernels,
+        integer_kernels, floating_kernels, memory_kernels,
+        system_kernels, harts_kernels, files_kernels,
     };
     for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
         for (const struct kernel *kernel = tables[i]; kernel->name; kernel++)

@@ -18,7 +18,8 @@ struct Bare {
     seconds: f64,
 }
 
-fn start(settings: &Settings, emulator: usize, extra: &[&str]) -> Outcome<Session> {
+/// A machine whose guest is the integer kernels alone.
+pub fn start(settings: &Settings, emulator: usize, extra: &[&str]) -> Outcome<Session> {
     let image = settings.file("bare.bin");
     let mut args = run::machine_args("1", &["-bios", &image]);
     args.extend(extra.iter().map(|arg| arg.to_string()));

@@ -8,10 +8,11 @@ use std::process::Command;
 use crate::settings::Emulator;
 
 pub const FIRST_BYTES: &str = "start of the process to the firmware's first line, s";
+pub const FIRST_INSTRUCTION: &str = "start of the process to the guest's first instructions, s";
 pub const RESIDENT: &str = "memory after the boot, MiB";
 pub const PEAK: &str = "most memory until after the workloads, MiB";
 /// In the order of the table.
-pub const FIGURES: [&str; 3] = [FIRST_BYTES, RESIDENT, PEAK];
+pub const FIGURES: [&str; 4] = [FIRST_INSTRUCTION, FIRST_BYTES, RESIDENT, PEAK];
 
 /// Memory of a process in MiB.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -12,6 +12,7 @@ mod machine;
 mod report;
 mod results;
 mod run;
+mod scratch;
 mod settings;
 mod workloads;
 

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use harness::{Failure, Outcome, Session};
 
+use crate::count;
 use crate::figures;
 use crate::results::{Results, Sample};
+use crate::scratch::Scratch;
 use crate::settings::Settings;
 use crate::workloads::{BOOT, Guest, Workload};
 
@@ -40,11 +42,19 @@ struct Booted {
     first_bytes: f64,
     /// To the prompt.
     prompt: f64,
+    /// What its disks are in.
+    scratch: Option<Scratch>,
 }
 
 fn boot(settings: &Settings, emulator: usize, guest: Guest) -> Outcome<Booted> {
     let command = &settings.emulators[emulator].command;
-    let mut session = Session::start(command, &boot_args(settings, guest))?;
+    let mut args = boot_args(settings, guest);
+    let scratch = match guest {
+        Guest::Files => Some(Scratch::new().map_err(|e| Failure::Check(format!("scratch: {e}")))?),
+        _ => None,
+    };
+    args.extend(scratch.iter().flat_map(Scratch::options));
+    let mut session = Session::start(command, &args)?;
     let since_start = |session: &Session| (session.found_at() - session.started()).as_secs_f64();
     session.expect("OpenSBI", settings.limit)?;
     let first_bytes = since_start(&session);
@@ -57,6 +67,7 @@ fn boot(settings: &Settings, emulator: usize, guest: Guest) -> Outcome<Booted> {
         session,
         first_bytes,
         prompt,
+        scratch,
     })
 }
 
@@ -105,7 +116,7 @@ fn booted(
     emulator: usize,
     guest: Guest,
     results: &mut Results,
-) -> Option<Session> {
+) -> Option<(Session, Option<Scratch>)> {
     let timed = settings
         .workloads
         .iter()
@@ -129,7 +140,7 @@ fn booted(
                 let checksum = version.map_or(String::new(), |(_, text)| text.to_string());
                 results.add(workload.name, emulator, Sample { seconds, checksum });
             }
-            Some(session)
+            Some((session, booted.scratch))
         }
         Err(failure) => {
             results.fail(
@@ -145,7 +156,7 @@ fn booted(
 
 fn one_guest(settings: &Settings, emulator: usize, guest: Guest, results: &mut Results) {
     let workloads = settings.workloads.iter().filter(|w| w.guest == guest);
-    let Some(mut session) = booted(settings, emulator, guest, results) else {
+    let Some((mut session, mut _scratch)) = booted(settings, emulator, guest, results) else {
         return;
     };
     let mut failures = 0;
@@ -164,7 +175,9 @@ fn one_guest(settings: &Settings, emulator: usize, guest: Guest, results: &mut R
                 let Ok(again) = boot(settings, emulator, guest) else {
                     return;
                 };
+                // The old emulator ends before its files do.
                 session = again.session;
+                _scratch = again.scratch;
             }
         }
     }
@@ -178,8 +191,22 @@ fn one_guest(settings: &Settings, emulator: usize, guest: Guest, results: &mut R
     }
 }
 
+/// A guest of a few instructions, which prints a line: the start of the emulator alone.
+fn first_instruction(settings: &Settings, emulator: usize, results: &mut Results) {
+    match count::start(settings, emulator, &[]) {
+        Ok(session) => {
+            let seconds = (session.found_at() - session.started()).as_secs_f64();
+            results.add_figure(figures::FIRST_INSTRUCTION, emulator, seconds);
+        }
+        Err(failure) => results.fail(settings, emulator, "the bare guest", &failure),
+    }
+}
+
 /// Runs every workload once on one emulator.
 pub fn all_guests(settings: &Settings, emulator: usize, results: &mut Results) {
+    if settings.workloads.iter().any(|w| w.name == BOOT) {
+        first_instruction(settings, emulator, results);
+    }
     for guest in Guest::ALL {
         if settings
             .workloads

@@ -8,16 +8,19 @@ pub enum Guest {
     Base,
     /// The same with two harts.
     Smp,
+    /// The small one with a disk and a share.
+    Files,
     /// One with programs of Debian's packages and their libraries.
     Debian,
 }
 
 impl Guest {
-    pub const ALL: [Guest; 3] = [Guest::Base, Guest::Smp, Guest::Debian];
+    pub const ALL: [Guest; 4] = [Guest::Base, Guest::Smp, Guest::Files, Guest::Debian];
 
     pub fn initrd(self) -> &'static str {
         match self {
             Guest::Base | Guest::Smp => "base.cpio",
+            Guest::Files => "files.cpio",
             Guest::Debian => "debian.cpio",
         }
     }
@@ -47,6 +50,9 @@ pub const BOOT: &str = "boot";
 pub const INTEGER: &str = "integer";
 /// The group that runs on two harts.
 const HARTS: &str = "two harts";
+/// Those that need a disk and a share.
+const DISK: &str = "disk";
+const SHARE: &str = "share";
 /// The same work for one of two harts, and for both.
 pub const ONE_BUSY: &str = "hart1";
 pub const BOTH_BUSY: &str = "hart2";
@@ -82,6 +88,15 @@ const KERNELS: &[(&str, &str, u64)] = &[
     (HARTS, ONE_BUSY, 10_000),
     (HARTS, BOTH_BUSY, 10_000),
     (HARTS, "counter2", 5_000_000),
+    (DISK, "disk-write", 500),
+    (DISK, "disk-read", 1_000),
+    (DISK, "disk-write4k", 10_000),
+    (DISK, "disk-read4k", 10_000),
+    (DISK, "disk-read4k8", 3_000),
+    (SHARE, "share-write", 200),
+    (SHARE, "share-read", 200),
+    (SHARE, "share-untar", 20),
+    (SHARE, "share-walk", 30),
 ];
 
 /// Name, preparation, command, check, rounds.
@@ -151,10 +166,10 @@ fn kernel(&(group, name, rounds): &(&'static str, &'static str, u64)) -> Workloa
     Workload {
         group,
         name,
-        guest: if group == HARTS {
-            Guest::Smp
-        } else {
-            Guest::Base
+        guest: match group {
+            HARTS => Guest::Smp,
+            DISK | SHARE => Guest::Files,
+            _ => Guest::Base,
         },
         command,
         rounds,

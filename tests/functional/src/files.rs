@@ -23,10 +23,10 @@ pub const TESTS: &[Test] = &[
 const DISK_BYTES: u64 = 64 << 20;
 
 /// A folder of the host that vanishes with the test.
-struct Scratch(PathBuf);
+pub struct Scratch(pub PathBuf);
 
 impl Scratch {
-    fn new(name: &str) -> Self {
+    pub fn new(name: &str) -> Self {
         let folder = std::env::temp_dir().join(format!("tinamou-{name}-{}", std::process::id()));
         // What a killed run left.
         let _ = fs::remove_dir_all(&folder);
@@ -51,7 +51,7 @@ impl Drop for Scratch {
 }
 
 /// Boots with more options, and loads the modules.
-fn boot_with(setup: &Setup, options: &[String], modules: &str) -> Outcome<Session> {
+pub fn boot_with(setup: &Setup, options: &[String], modules: &str) -> Outcome<Session> {
     let options: Vec<&str> = options.iter().map(String::as_str).collect();
     let mut session = setup.boot(&options)?;
     let load = format!(

@@ -1,8 +1,8 @@
 //! Functional tests: boots Debian's kernel on an emulator and looks at it as a user would.
 //!
 //! `functional --emulator 'CMD ...' --guest DIR [--oracle 'CMD ...'] [--slow FACTOR] [--jobs N]
-//! [NAME ...]` runs the tests of `boots.rs`, `compare.rs`, `files.rs`, `jit.rs` and
-//! `bad_input.rs` (those whose names contain one of NAME; only the one test if NAME is the whole
+//! [--cuts N] [NAME ...]` runs the tests of `boots.rs`, `compare.rs`, `files.rs`, `jit.rs`,
+//! `power.rs` (with N cuts each) and `bad_input.rs` (those whose names contain one of NAME; only the one test if NAME is the whole
 //! of its name), prints a line for each and `N passed, N failed` at the end.
 
 mod bad_input;
@@ -10,6 +10,7 @@ mod boots;
 mod compare;
 mod files;
 mod jit;
+mod power;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -25,6 +26,8 @@ pub struct Setup {
     pub guest: PathBuf,
     /// Time limits are multiplied by this.
     pub slow: u64,
+    /// How often the tests of `power.rs` cut the power.
+    pub cuts: u64,
     /// Tests at a time.
     jobs: usize,
 }
@@ -82,6 +85,7 @@ fn parse_args() -> Result<(Setup, Vec<String>), String> {
         oracle: None,
         guest: "build/guest".into(),
         slow: 1,
+        cuts: 2,
         jobs: 1,
     };
     let mut names = Vec::new();
@@ -94,6 +98,7 @@ fn parse_args() -> Result<(Setup, Vec<String>), String> {
             "--oracle" => setup.oracle = Some(words(value()?)),
             "--guest" => setup.guest = value()?.into(),
             "--slow" => setup.slow = value()?.parse().map_err(|_| "--slow needs a number")?,
+            "--cuts" => setup.cuts = value()?.parse().map_err(|_| "--cuts needs a number")?,
             "--jobs" => setup.jobs = value()?.parse().map_err(|_| "--jobs needs a number")?,
             _ if arg.starts_with('-') => return Err(format!("unknown option {arg}")),
             _ => names.push(arg),
@@ -159,6 +164,7 @@ fn main() -> ExitCode {
             boots::TESTS,
             files::TESTS,
             jit::TESTS,
+            power::TESTS,
             bad_input::TESTS,
             compare::TESTS,
         ]

@@ -1,20 +1,24 @@
-//! Fuzz targets for everything that reads a file of the user's, or the command line.
+//! Fuzz targets for everything that reads a file of the user's, the command line, or what a guest's
+//! drivers say.
 //!
 //! A target is a plain function of bytes that must return, whatever the bytes are: no panic, no
 //! endless loop, no allocation beyond the guest's RAM. `cargo test -p fuzz` runs each over its
 //! corpus with seeded mutations; a coverage-guided fuzzer may call the same functions.
 //!
-//! `FUZZ_RUNS` (default 20000) and `FUZZ_SEED` (default 1) set how long and from where. A failure
+//! `FUZZ_RUNS` (default 20000, of drivers 3000) and `FUZZ_SEED` (default 1) set how long and from where. A failure
 //! prints the seed that repeats it with `FUZZ_RUNS=1`.
 
 mod mutate;
+mod virtio;
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use hw::core::device_tree;
 use hw::core::loader::{Blob, RomSet, elf};
 use hw_riscv::boot;
+use util::coroutine::AioContext;
 
 pub use mutate::Mutator;
 
@@ -104,12 +108,26 @@ pub fn run(name: &str, target: fn(&[u8])) {
         .collect();
     corpus.iter().for_each(|data| target(data));
 
-    let (runs, seed) = (number("FUZZ_RUNS", 20_000), number("FUZZ_SEED", 1));
-    for seed in seed..seed.saturating_add(runs) {
-        let _report = Report { name, seed };
-        let mut mutator = Mutator::new(seed);
+    run_seeds(name, 20_000, |mutator| {
         let file = mutator.below(corpus.len());
         target(&mutator.mutate(&corpus[file]));
+    });
+}
+
+/// Drivers of virtio devices that mean harm.
+pub fn run_virtio() {
+    let context = AioContext::start("fuzz").expect("a thread can be had");
+    let context = Arc::new(context);
+    run_seeds("virtio", 3000, |mutator| virtio::attack(mutator, &context));
+    context.stop();
+}
+
+/// Runs `target` with seed after seed, `default` times unless `FUZZ_RUNS` says otherwise.
+fn run_seeds(name: &str, default: u64, mut target: impl FnMut(&mut Mutator)) {
+    let (runs, seed) = (number("FUZZ_RUNS", default), number("FUZZ_SEED", 1));
+    for seed in seed..seed.saturating_add(runs) {
+        let _report = Report { name, seed };
+        target(&mut Mutator::new(seed));
     }
 }
 

@@ -29,12 +29,13 @@ impl Mutator {
         // Neighbouring seeds must not give neighbouring sequences, nor may the state be 0.
         let mut mutator = Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
         (0..4).for_each(|_| {
-            mutator.next();
+            mutator.word();
         });
         mutator
     }
 
-    fn next(&mut self) -> u64 {
+    /// Any number.
+    pub fn word(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -43,7 +44,12 @@ impl Mutator {
 
     /// A number from 0 to `limit - 1`; 0 if there is none.
     pub fn below(&mut self, limit: usize) -> usize {
-        ((self.next() >> 11) % (limit.max(1) as u64)) as usize
+        ((self.word() >> 11) % (limit.max(1) as u64)) as usize
+    }
+
+    /// A number at an edge.
+    pub fn edge_number(&mut self) -> u64 {
+        EDGES[self.below(EDGES.len())]
     }
 
     /// `data` with a few changes.
@@ -68,7 +74,7 @@ impl Mutator {
             0 => data.truncate(at),
             1 => self.overwrite(data, at),
             2 => self.edge(data, at),
-            3 => data.insert(at.min(data.len()), self.next() as u8),
+            3 => data.insert(at.min(data.len()), self.word() as u8),
             4 => drop(data.drain(at..(at + self.below(16)).min(data.len()))),
             5 => self.duplicate(data, at),
             _ => {
@@ -81,7 +87,7 @@ impl Mutator {
 
     fn overwrite(&mut self, data: &mut [u8], at: usize) {
         if let Some(byte) = data.get_mut(at) {
-            *byte = self.next() as u8;
+            *byte = self.word() as u8;
         }
     }
 
@@ -89,7 +95,7 @@ impl Mutator {
     fn edge(&mut self, data: &mut [u8], at: usize) {
         let width = [1, 2, 4, 8][self.below(4)];
         let at = at / width * width;
-        let mut bytes = EDGES[self.below(EDGES.len())].to_le_bytes();
+        let mut bytes = self.edge_number().to_le_bytes();
         if self.below(2) == 0 {
             bytes[..width].reverse();
         }

@@ -19,3 +19,8 @@ fn fdt() {
 fn cmdline() {
     fuzz::run("cmdline", fuzz::fuzz_cmdline);
 }
+
+#[test]
+fn virtio() {
+    fuzz::run_virtio();
+}

@@ -165,6 +165,17 @@ impl Session {
             .join("\n"))
     }
 
+    /// Kills the emulator as a lost process is; all that it printed.
+    pub fn kill(mut self) -> String {
+        // If it has ended already, that is as good.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        while let Ok(output) = self.output.recv_timeout(Duration::from_secs(1)) {
+            self.arrived(output);
+        }
+        std::mem::take(&mut self.text)
+    }
+
     /// Waits for the end; returns the exit status.
     pub fn finish(&mut self, limit: Duration) -> Outcome<i32> {
         let deadline = Instant::now() + limit;

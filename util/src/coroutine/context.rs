@@ -146,6 +146,16 @@ pub fn in_coroutine() -> bool {
     with_local(|local| local.current.is_some())
 }
 
+/// Runs `work` on the calling thread, which is no coroutine's: what it waits for blocks. It goes
+/// through a pointer, since Asyncify would instrument what calls it directly for nothing.
+pub fn blocking<R>(work: impl FnOnce() -> R) -> R {
+    assert!(!in_coroutine(), "a coroutine must not block its thread");
+    let mut answer = None;
+    let job: Box<dyn FnOnce() + '_> = Box::new(|| answer = Some(work()));
+    std::hint::black_box(job)();
+    answer.expect("the work has been done")
+}
+
 /// Leaves the processor until somebody enters the coroutine. That may be somebody who meant an
 /// earlier yield, so callers look again at what they wait for, or use a [`Waiter`].
 pub fn yield_now() {

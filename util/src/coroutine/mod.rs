@@ -27,7 +27,7 @@ mod imp;
 #[cfg(test)]
 mod tests;
 
-pub use context::{AioContext, Coroutine, current, in_coroutine, sleep, yield_now};
+pub use context::{AioContext, Coroutine, blocking, current, in_coroutine, sleep, yield_now};
 pub use lock::{CoMutex, CoMutexGuard, CoQueue, CoReadGuard, CoRwLock, CoWriteGuard};
 pub use waiter::Waiter;
 

@@ -29,6 +29,8 @@ pub struct BlkConfig {
     pub queues: u16,
     /// `queue-size`: a power of two.
     pub queue_size: u16,
+    /// `seg-max-adjust`: a request may have as many segments as the queue takes; else 126.
+    pub seg_max_adjust: bool,
     /// `config-wce`: the guest may switch the write cache.
     pub config_wce: bool,
     /// `discard`: the feature is offered.
@@ -45,6 +47,9 @@ pub struct BlkConfig {
     pub opt_io_size: u32,
 }
 
+/// The queue size that `seg-max-adjust=off` reckons with.
+const SEG_MAX_QUEUE_SIZE: u16 = 128;
+
 /// The most sectors that a discard or a write of zeros can name.
 pub const RANGE_SECTORS_MAX: u32 = (i32::MAX as u32) >> 9;
 
@@ -54,6 +59,7 @@ impl Default for BlkConfig {
             serial: String::new(),
             queues: 1,
             queue_size: 256,
+            seg_max_adjust: true,
             config_wce: true,
             discard: true,
             write_zeroes: true,
@@ -94,7 +100,11 @@ pub fn space(config: &BlkConfig, backend: &dyn BlockBackend) -> Vec<u8> {
     let mut space = Vec::with_capacity(60);
     space.extend(sectors.to_le_bytes());
     space.extend(0u32.to_le_bytes()); // size_max: no limit
-    space.extend(u32::from(config.queue_size.saturating_sub(2)).to_le_bytes());
+    let adjusted = match config.seg_max_adjust {
+        true => config.queue_size,
+        false => SEG_MAX_QUEUE_SIZE,
+    };
+    space.extend(u32::from(adjusted.saturating_sub(2)).to_le_bytes());
     space.extend(cylinders.to_le_bytes());
     space.extend([heads, per_track]);
     space.extend(block.to_le_bytes());

@@ -1,8 +1,9 @@
 //! virtio-blk, a disk (virtio 1.2, 5.2), on a back end of the host.
 //!
-//! Requests are taken from the queues on the thread that notifies, and end on threads of the back
-//! end: those put them on a list and wake the bus, where answers are written with the bus locked.
-//! The back end never answers on the thread that asks, so the bus's lock is never taken twice.
+//! Requests are taken from the queues on the thread that notifies. What the back end can do at once
+//! is answered there. The rest ends on threads of the back end: those put it on a list and wake the
+//! bus, where answers are written with the bus locked. The back end never calls back on the thread
+//! that asks, so the bus's lock is never taken twice.
 //!
 //! What must hold: data in flight is bounded; after a reset no answer to what was asked before
 //! reaches memory, and nothing new is asked until all of that has ended, so that an old write never
@@ -15,7 +16,7 @@ mod tests;
 
 use std::sync::{Arc, Weak};
 
-use include::{BlockBackend, BlockRequest, Errno};
+use include::{Attempt, BlockBackend, BlockRequest, Errno};
 use parking_lot::Mutex;
 
 pub use config::{BlkConfig, RANGE_SECTORS_MAX};
@@ -126,7 +127,7 @@ impl VirtioBlk {
             buf
         };
         match request::parse(&element, &**state.memory(), &disk, &mut buffer) {
-            Ok(Request::Backend(request)) => self.submit(queue, element, request),
+            Ok(Request::Backend(request)) => self.submit(queue, element, request, state)?,
             Ok(Request::GetId) => {
                 let mut id = [0; ID_BYTES];
                 let serial = self.config.serial.as_bytes();
@@ -150,7 +151,13 @@ impl VirtioBlk {
         Ok(())
     }
 
-    fn submit(&mut self, queue: u16, element: Element, request: BlockRequest) {
+    fn submit(
+        &mut self,
+        queue: u16,
+        element: Element,
+        request: BlockRequest,
+        state: &mut VirtioState,
+    ) -> Result<(), QueueError> {
         let bytes = match &request {
             BlockRequest::Read { buf, .. } => buf.len(),
             BlockRequest::Write { data, .. } => data.len(),
@@ -159,27 +166,28 @@ impl VirtioBlk {
         let is_read = matches!(request, BlockRequest::Read { .. });
         self.in_flight += 1;
         self.in_flight_bytes += bytes;
-        let (list, bus, generation) = (self.done.clone(), self.bus.clone(), self.generation);
-        let done = Box::new(move |result, buf| {
-            let done = Done {
-                queue,
-                element,
-                generation,
-                bytes,
-                result,
-                is_read,
-                buf,
-            };
-            let mut list = list.lock();
-            list.push(done);
-            let is_first = list.len() == 1;
-            drop(list);
-            // Whoever put the first one there wakes the bus for all that come meanwhile.
-            if is_first && let Some(bus) = bus.upgrade() {
-                bus.lock().wake();
+        let generation = self.generation;
+        let done = move |result, buf| Done {
+            queue,
+            element,
+            generation,
+            bytes,
+            result,
+            is_read,
+            buf,
+        };
+        match self.backend.attempt(request) {
+            Attempt::Done(result, buf) => {
+                self.finish(done(result, buf), state)?;
+                state.notify(queue);
             }
-        });
-        self.backend.submit(request, done);
+            Attempt::Later(request) => {
+                let (list, bus) = (self.done.clone(), self.bus.clone());
+                let ended = move |result, buf| put(&list, &bus, done(result, buf));
+                self.backend.submit(request, Box::new(ended));
+            }
+        }
+        Ok(())
     }
 
     /// Answers a request that has ended, unless there was a reset meanwhile.
@@ -201,6 +209,18 @@ impl VirtioBlk {
             self.spare.push(done.buf);
         }
         Ok(())
+    }
+}
+
+/// Puts what has ended on the list. Whoever is the first there wakes the bus for all that come
+/// meanwhile.
+fn put(list: &DoneList, bus: &Weak<Mutex<VirtioBus>>, done: Done) {
+    let mut list = list.lock();
+    list.push(done);
+    let is_first = list.len() == 1;
+    drop(list);
+    if is_first && let Some(bus) = bus.upgrade() {
+        bus.lock().wake();
     }
 }
 

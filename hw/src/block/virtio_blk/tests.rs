@@ -23,12 +23,19 @@ struct FakeBackend {
     read_only: bool,
     broken: AtomicBool,
     write_through: AtomicBool,
+    /// They do not wait.
+    at_once: AtomicBool,
 }
 
 impl FakeBackend {
     /// Ends the request at `index`.
     fn end(&self, index: usize) {
         let (request, done) = self.waiting.lock().remove(index);
+        let (result, buf) = self.carry_out(request);
+        done(result, buf);
+    }
+
+    fn carry_out(&self, request: BlockRequest) -> (Result<(), Errno>, Vec<u8>) {
         let result = match self.broken.load(Ordering::Relaxed) {
             true => Err(Errno::EIO),
             false => Ok(()),
@@ -52,8 +59,7 @@ impl FakeBackend {
             }
             BlockRequest::Flush => Vec::new(),
         };
-        drop(disk);
-        done(result, buf);
+        (result, buf)
     }
 
     fn count(&self) -> usize {
@@ -79,6 +85,13 @@ impl BlockBackend for FakeBackend {
     }
     fn submit(&self, request: BlockRequest, done: BlockDone) {
         self.waiting.lock().push((request, done));
+    }
+    fn attempt(&self, request: BlockRequest) -> Attempt {
+        if !self.at_once.load(Ordering::Relaxed) {
+            return Attempt::Later(request);
+        }
+        let (result, buf) = self.carry_out(request);
+        Attempt::Done(result, buf)
     }
 }
 
@@ -211,6 +224,19 @@ fn reads_and_writes() {
         rig.backend.disk.lock()[7 * 512..][..513][510..],
         [0xab, 0xab, 8]
     );
+}
+
+#[test]
+fn what_can_be_done_at_once_is() {
+    let mut rig = Rig::new(false);
+    rig.backend.at_once.store(true, Ordering::Relaxed);
+    rig.ask(0, kind::IN, 3, 1024);
+    assert_eq!((rig.used(), rig.status(0)), (1, status::OK));
+    assert_eq!((rig.irq.levels(), rig.backend.count()), (1, 0));
+    assert_eq!(rig.memory.get::<2>(Rig::buffer(1) + 511), [3, 4]);
+    rig.backend.broken.store(true, Ordering::Relaxed);
+    rig.ask(3, kind::OUT, 7, 512);
+    assert_eq!((rig.used(), rig.status(3)), (2, status::IOERR));
 }
 
 #[test]
