@@ -9,6 +9,8 @@ use util::coroutine::AioContext;
 
 use crate::backend::Backend;
 use crate::backing;
+use crate::chunked::Chunked;
+use crate::chunked::format::MAGIC;
 use crate::logwrites::LogWrites;
 use crate::node::{Child, Node};
 use crate::options::{Blockdev, Drive, NodeOptions, Tuning};
@@ -109,6 +111,7 @@ impl Graph {
             lowest = match lowest {
                 NodeOptions::Raw { below, .. }
                 | NodeOptions::Qcow2 { below }
+                | NodeOptions::Chunked { below }
                 | NodeOptions::LogWrites { below, .. }
                 | NodeOptions::Overlay { below, .. }
                 | NodeOptions::Probe { below } => below,
@@ -164,10 +167,36 @@ fn open_node(
         NodeOptions::Probe { below } => {
             let name = describe(below);
             let child = open_node(below, read_only, taken)?;
+            if shows_chunked(&child)? {
+                return open_chunked(below, child, read_only);
+            }
             return backing::open_format(None, &name, child, read_only);
+        }
+        NodeOptions::Chunked { below } => {
+            let child = open_node(below, read_only, taken)?;
+            return open_chunked(below, child, read_only);
         }
     };
     Ok(Arc::new(node))
+}
+
+/// Whether an image without a given format is a chunked one.
+fn shows_chunked(child: &Child) -> Result<bool, String> {
+    let mut start = vec![0; child.len().min(MAGIC.len() as u64) as usize];
+    let read = child.read(0, &mut start);
+    read.map_err(|error| format!("the image cannot be read: {error}"))?;
+    Ok(start == MAGIC)
+}
+
+fn open_chunked(below: &NodeOptions, child: Child, read_only: bool) -> Result<Child, String> {
+    let name = describe(below);
+    if !read_only {
+        let hint = "chunked images are only read (readonly=on, snapshot=on or overlay=FILE)";
+        return Err(format!("cannot open '{name}': {hint}"));
+    }
+    let image = Chunked::open(child, below);
+    let image = image.map_err(|reason| format!("cannot open '{name}': {reason}"))?;
+    Ok(Arc::new(Node::Chunked(Box::new(image))))
 }
 
 /// The file at the bottom of an image, for messages and for overlays to know it again.
@@ -175,6 +204,7 @@ fn describe_lowest(options: &NodeOptions) -> String {
     let mut lowest = options;
     while let NodeOptions::Raw { below, .. }
     | NodeOptions::Qcow2 { below }
+    | NodeOptions::Chunked { below }
     | NodeOptions::Overlay { below, .. }
     | NodeOptions::Probe { below } = lowest
     {

@@ -8,6 +8,7 @@
 
 mod backend;
 mod backing;
+pub mod chunked;
 mod file;
 mod graph;
 mod http;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use include::Errno;
 use util::host_fs;
 
+use crate::chunked::Chunked;
 use crate::file::File;
 use crate::http::Http;
 use crate::logwrites::LogWrites;
@@ -33,6 +34,8 @@ pub enum Node {
     LogWrites(Box<LogWrites>),
     /// QEMU's images.
     Qcow2(Box<Qcow2<Child>>),
+    /// Images for static web hosts.
+    Chunked(Box<Chunked>),
 }
 
 /// Calls the same method of whatever driver it is: calls must be direct.
@@ -46,6 +49,7 @@ macro_rules! delegate {
             Node::Overlay($driver) => $call,
             Node::LogWrites($driver) => $call,
             Node::Qcow2($driver) => $call,
+            Node::Chunked($driver) => $call,
         }
     };
 }
@@ -64,6 +68,7 @@ impl Node {
             Node::Overlay(_) => "overlay",
             Node::LogWrites(_) => "blklogwrites",
             Node::Qcow2(_) => "qcow2",
+            Node::Chunked(_) => "chunked",
         }
     }
 
@@ -123,6 +128,7 @@ impl Node {
             Node::Raw(raw) => raw.child().ignore_flushes(),
             Node::LogWrites(log) => log.file().ignore_flushes(),
             Node::Qcow2(image) => image.storage().ignore_flushes(),
+            Node::Chunked(image) => image.child().ignore_flushes(),
             Node::Http(_) | Node::Null(_) | Node::Overlay(_) => (),
         }
     }
@@ -133,6 +139,7 @@ impl Node {
             Node::Http(http) => http.tag(),
             Node::Raw(raw) => raw.child().tag(),
             Node::Qcow2(image) => image.storage().tag(),
+            Node::Chunked(image) => image.child().tag(),
             Node::LogWrites(log) => log.file().tag(),
             Node::File(_) | Node::Null(_) | Node::Overlay(_) => None,
         }
@@ -144,7 +151,7 @@ impl Node {
             Node::Null(_) => true,
             // In a page files belong to other threads.
             Node::File(_) => !host_fs::is_page(),
-            Node::Http(_) | Node::LogWrites(_) => false,
+            Node::Http(_) | Node::LogWrites(_) | Node::Chunked(_) => false,
             Node::Raw(raw) => raw.child().is_near(),
             Node::Overlay(overlay) => overlay.child().is_near(),
             Node::Qcow2(image) => {

@@ -28,6 +28,9 @@ pub enum NodeOptions {
     Qcow2 {
         below: Box<NodeOptions>,
     },
+    Chunked {
+        below: Box<NodeOptions>,
+    },
     /// `below`, whose writes are written down in `log`.
     LogWrites {
         below: Box<NodeOptions>,
@@ -143,8 +146,9 @@ pub struct Blockdev {
 }
 
 /// The formats and protocols that there are, for messages.
-const FORMATS: &str = "raw, qcow2";
-const DRIVERS: &str = "file, host_device, http, https, null-co, opfs, blklogwrites, raw, qcow2";
+const FORMATS: &str = "raw, qcow2, chunked";
+const DRIVERS: &str =
+    "file, host_device, http, https, null-co, opfs, blklogwrites, raw, qcow2, chunked";
 const NULL_SIZE_DEFAULT: u64 = 1 << 30;
 /// QEMU's.
 const READAHEAD_DEFAULT: u64 = 256 << 10;
@@ -336,6 +340,7 @@ fn with_format(format: Option<&str>, below: NodeOptions) -> Result<NodeOptions, 
             size: None,
         }),
         Some("qcow2") => Ok(NodeOptions::Qcow2 { below }),
+        Some("chunked") => Ok(NodeOptions::Chunked { below }),
         Some(other) => Err(format!(
             "there is no format '{other}' yet in Tinamou ({FORMATS})"
         )),
@@ -414,6 +419,9 @@ fn node_of(
             below: Box::new(child(keyval, prefix, below)?),
         }),
         "qcow2" => Ok(NodeOptions::Qcow2 {
+            below: Box::new(child(keyval, prefix, below)?),
+        }),
+        "chunked" => Ok(NodeOptions::Chunked {
             below: Box::new(child(keyval, prefix, below)?),
         }),
         other => Err(format!(

@@ -8,6 +8,7 @@ pub const BYTES: usize = 512;
 const MAGICS: &[(&str, usize, &[u8])] = &[
     ("qcow2", 0, b"QFI\xfb\0\0\0\x02"),
     ("qcow2", 0, b"QFI\xfb\0\0\0\x03"),
+    ("chunked", 0, b"TINCHUNK"),
     ("qcow", 0, b"QFI\xfb\0\0\0\x01"),
     ("qed", 0, b"QED\0"),
     ("vmdk", 0, b"KDMV"),
