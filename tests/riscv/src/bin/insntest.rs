@@ -24,7 +24,7 @@ enum Error {
 }
 
 const USAGE: &str = "insntest --emulator 'CMD ...' [--cross 'CMD ...'] [--cpu MODEL] \
-    [--slow FACTOR] [--retries N] [--list] [NAME ...]";
+    [--slow FACTOR] [--skip NAME] [--list] [NAME ...]";
 /// Every instruction that a test may use; what a test is about, its name says.
 const MARCH: &str = "-march=rv64imafd_zicsr_zifencei_zicntr_zihpm_zba_zbb_zbc_zbs_zbkb_zicond_\
 zicbom_zicbop_zicboz_zihintpause_zfh_zfa_zacas_zabha_zawrs_svinval";
@@ -40,8 +40,8 @@ struct Config {
     /// What `max` at the front of a test's CPU becomes.
     cpu: String,
     limit: Duration,
-    /// How often a test that failed is run again: for emulators that are not ours.
-    retries: u32,
+    /// Tests that are left out: for emulators that are not ours.
+    skip: Vec<String>,
     names: Vec<String>,
     list: bool,
 }
@@ -67,7 +67,7 @@ fn parse_args() -> Result<Config, Error> {
         cross: words(&cross),
         cpu: "max".into(),
         limit: Duration::from_secs(LIMIT.into()),
-        retries: 0,
+        skip: Vec::new(),
         names: Vec::new(),
         list: false,
     };
@@ -86,10 +86,7 @@ fn parse_args() -> Result<Config, Error> {
                 let factor = factor.map_err(|_| Error::Usage(format!("--slow: {USAGE}")))?;
                 config.limit *= factor;
             }
-            "--retries" => {
-                let number = value()?.parse();
-                config.retries = number.map_err(|_| Error::Usage(format!("--retries: {USAGE}")))?;
-            }
+            "--skip" => config.skip.push(value()?),
             "--list" => config.list = true,
             _ if arg.starts_with('-') => return Err(Error::Usage(format!("{arg}: {USAGE}"))),
             _ => config.names.push(arg),
@@ -123,8 +120,8 @@ fn read_test(source: PathBuf) -> Result<Test, Error> {
     Ok(test)
 }
 
-/// The tests of the folder, by name; those asked for, or all.
-fn find_tests(folder: &Path, names: &[String]) -> Result<Vec<Test>, Error> {
+/// The tests of the folder, by name; those asked for, or all, without those to be skipped.
+fn find_tests(folder: &Path, config: &Config) -> Result<Vec<Test>, Error> {
     let entries = std::fs::read_dir(folder).map_err(|e| Error::File(folder.into(), e))?;
     let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
     let mut sources: Vec<PathBuf> = paths
@@ -133,10 +130,14 @@ fn find_tests(folder: &Path, names: &[String]) -> Result<Vec<Test>, Error> {
     sources.sort();
     let tests: Result<Vec<Test>, Error> = sources.into_iter().map(read_test).collect();
     let tests = tests?;
-    if let Some(name) = names.iter().find(|n| tests.iter().all(|t| t.name != **n)) {
+    let mut named = config.names.iter().chain(&config.skip);
+    if let Some(name) = named.find(|n| tests.iter().all(|t| t.name != **n)) {
         return Err(Error::Usage(format!("{name}: no such test (see --list)")));
     }
-    let asked = |test: &Test| names.is_empty() || names.contains(&test.name);
+    let Config { names, skip, .. } = config;
+    let asked = |test: &Test| {
+        (names.is_empty() || names.contains(&test.name)) && !skip.contains(&test.name)
+    };
     Ok(tests.into_iter().filter(asked).collect())
 }
 
@@ -176,17 +177,6 @@ fn flatten(elf: &[u8]) -> Result<Vec<u8>, object::Error> {
         flat[start..start + data.len()].copy_from_slice(data);
     }
     Ok(flat)
-}
-
-/// Runs a test, and again as often as `--retries` says if it fails.
-fn run_patiently(config: &Config, test: &Test, image: &Path) -> Result<(), String> {
-    let mut result = run(config, test, image);
-    for _ in 0..config.retries {
-        let Err(why) = &result else { break };
-        println!("again  {}: {why}", test.name);
-        result = run(config, test, image);
-    }
-    result
 }
 
 /// Runs an image; `Err` says what it printed and how it ended.
@@ -234,7 +224,7 @@ fn run(config: &Config, test: &Test, image: &Path) -> Result<(), String> {
 fn work(config: &Config) -> Result<usize, Error> {
     let home = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = home.join("insn");
-    let tests = find_tests(&folder, &config.names)?;
+    let tests = find_tests(&folder, config)?;
     if config.list {
         tests.iter().for_each(|test| println!("{}", test.name));
         return Ok(0);
@@ -256,7 +246,7 @@ fn work(config: &Config) -> Result<usize, Error> {
                 while let Some(test) = tests.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let image = images.join(format!("{}.bin", test.name));
                     let result = assemble(config, test, &folder, &image)
-                        .and_then(|()| run_patiently(config, test, &image));
+                        .and_then(|()| run(config, test, &image));
                     match result {
                         Ok(()) => println!("ok     {}", test.name),
                         Err(why) => {
