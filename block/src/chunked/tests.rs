@@ -6,6 +6,7 @@ use std::sync::{Arc, mpsc};
 
 use include::{BlockBackend, BlockRequest, Errno};
 use util::coroutine::AioContext;
+use util::http::cases::server::{Behaviour, Server};
 
 use super::format::{CHUNK_BYTES, INDEX_BYTES_MAX, Index, hash, pack_name};
 use super::writer::{Prepared, Writer, prepare};
@@ -118,7 +119,7 @@ fn an_overlay_takes_writes() {
     assert!(
         sentence
             .expect("refused")
-            .contains("readonly=on or snapshot=on")
+            .contains("snapshot=on or overlay=FILE")
     );
     let backend = open(&format!("format=chunked,snapshot=on,file={path}")).expect("it opens");
     let data = vec![9; 1024];
@@ -246,4 +247,33 @@ fn packs_stay_small() {
     assert_eq!(first, 20 << 20);
     let backend = open(&format!("format=chunked,readonly=on,file={path}")).expect("it opens");
     assert_eq!(read(&backend, 165 * CHUNK, 4), Ok(vec![165, 0, 0, 0]));
+}
+
+#[test]
+fn from_a_server() {
+    let (folder, disk, server) = (Folder::new("server"), disk(), Server::start());
+    let index = write(&folder.image(), &disk);
+    let put = |name: &str| {
+        let bytes = fs::read(folder.0.join(name)).expect("it is written");
+        server.put(name, bytes, "one", Behaviour::Parts);
+    };
+    put("disk");
+    put(&pack_name("disk", 0));
+    assert_eq!(index.packs, 1);
+    let url = server.url("disk");
+    let whole = |options: &str| {
+        let disk_of = open(&format!("file={url},if=none,{options}"))?;
+        let buf = vec![0xaa; disk.len()];
+        submit(&disk_of, BlockRequest::Read { offset: 0, buf }).map_err(|e| e.to_string())
+    };
+    for options in ["readonly=on", "format=chunked,snapshot=on"] {
+        assert!(whole(options) == Ok(disk.clone()), "{options}");
+    }
+    let error = whole("format=chunked").expect_err("it is read-only");
+    assert!(error.contains("readonly=on"), "{error}");
+    // Another pack than the index knows.
+    let other = fs::read(folder.0.join(pack_name("disk", 0))).expect("it is written");
+    let other = other.iter().map(|byte| byte ^ 1).collect();
+    server.put(&pack_name("disk", 0), other, "two", Behaviour::Parts);
+    assert_eq!(whole("readonly=on"), Err(Errno::EIO.to_string()));
 }
