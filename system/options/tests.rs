@@ -262,7 +262,7 @@ fn refusals_of_devices() {
     bad(
         "-serial vc",
         "-serial vc: the character device 'vc' is not there yet in Tinamou \
-         (there are null, stdio, file)",
+         (there are null, stdio, file, js)",
     );
     bad(
         "-initrd x",

@@ -14,7 +14,7 @@ use tcg::ir::*;
 use tcg::wasm32::body::Body;
 use tcg::wasm32::imports::Imports;
 use tcg::wasm32::ops::{self, Context, FaultExit};
-use tcg::wasm32::{Options, SlowPaths};
+use tcg::wasm32::{Options, SlowPaths, TailCalls};
 use wasm_encoder::{BlockType, ValType};
 
 const OPTIONS: fn(&[HelperInfo]) -> Options<'_> = |helpers| Options {
@@ -29,7 +29,7 @@ const OPTIONS: fn(&[HelperInfo]) -> Options<'_> = |helpers| Options {
         rmw: 1007,
     },
     pc_slot: PC as u8,
-    tail_calls: false,
+    tail_calls: TailCalls::None,
 };
 
 fn is_emitted(op: &Op) -> bool {

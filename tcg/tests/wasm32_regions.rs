@@ -7,7 +7,9 @@ use common::regions::Made;
 use common::*;
 use tcg::builder::{Builder, global};
 use tcg::ir::*;
-use tcg::wasm32::{Module, ModuleBuilder, Options, Region, RegionBlock, RegionError, SlowPaths};
+use tcg::wasm32::{
+    Module, ModuleBuilder, Options, Region, RegionBlock, RegionError, SlowPaths, TailCalls,
+};
 use tcg::{liveness, optimize};
 
 fn options(helpers: &[HelperInfo]) -> Options<'_> {
@@ -23,12 +25,21 @@ fn options(helpers: &[HelperInfo]) -> Options<'_> {
             rmw: 1007,
         },
         pc_slot: PC as u8,
-        tail_calls: true,
+        tail_calls: TailCalls::Table,
     }
 }
 
 fn tbs(count: usize) -> Vec<u32> {
     (0..count as u32).map(|n| 0x10_0000 + 0x100 * n).collect()
+}
+
+/// Each way of going on in other regions, at random.
+fn tail_calls(r: &mut Random) -> TailCalls {
+    match r.below(3) {
+        0 => TailCalls::None,
+        1 => TailCalls::Table,
+        _ => TailCalls::Chain,
+    }
 }
 
 #[test]
@@ -37,7 +48,7 @@ fn modules_are_valid() {
     for seed in 1..400u64 {
         let mut r = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
         let mut options = options(&helpers);
-        options.tail_calls = !r.one_in(4);
+        options.tail_calls = tail_calls(&mut r);
         let mut builder = ModuleBuilder::new(options);
         let count = 1 + r.below(3);
         for number in 0..count {

@@ -95,6 +95,18 @@ pub struct SlowPaths {
 /// First of the four slots that carry the operands of [`SlowPaths::cmpxchg2`].
 pub const CMPXCHG2_SLOT: u8 = 244;
 
+/// How a region goes on in a block that has an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TailCalls {
+    /// The engine has none: it returns the block.
+    None,
+    /// Through the function table, which each module imports.
+    Table,
+    /// By the imported function `imports::CHAIN`, which has the table: for engines where a table
+    /// knows every instance that ever imported it, and keeps it.
+    Chain,
+}
+
 /// What is the same for all regions of a machine.
 #[derive(Clone, Copy, Debug)]
 pub struct Options<'a> {
@@ -102,8 +114,7 @@ pub struct Options<'a> {
     pub slow_paths: SlowPaths,
     /// Slot of the guest's pc global.
     pub pc_slot: u8,
-    /// The engine has tail calls (`return_call`, `return_call_indirect`).
-    pub tail_calls: bool,
+    pub tail_calls: TailCalls,
 }
 
 /// A translation block of a region.

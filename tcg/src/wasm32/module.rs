@@ -5,8 +5,10 @@ use wasm_encoder::{
     ImportSection, MemoryType, RefType, TableType, TypeSection, ValType,
 };
 
-use super::imports::{ARGUMENTS_MAX, FUNCTION_TYPE, Imports, MEMORY, MODULE, TABLE};
-use super::{Options, Region, RegionError, region};
+use super::imports::{
+    ARGUMENTS_MAX, CHAIN, CHAIN_TYPE, FUNCTION_TYPE, Imports, MEMORY, MODULE, TABLE,
+};
+use super::{Options, Region, RegionError, TailCalls, region};
 
 /// Pages of the memory that a 32-bit address reaches; a shared memory must declare a maximum of at
 /// least what it has.
@@ -32,8 +34,8 @@ pub struct ModuleBuilder<'a> {
 impl<'a> ModuleBuilder<'a> {
     pub fn new(options: Options<'a>) -> Self {
         Self {
+            imports: Imports::new(options.tail_calls),
             options,
-            imports: Imports::default(),
             bodies: Vec::new(),
         }
     }
@@ -53,7 +55,7 @@ impl<'a> ModuleBuilder<'a> {
         let mut hints = BranchHints::new();
         let count = self.bodies.len();
         for (number, (body, of_body)) in self.bodies.into_iter().enumerate() {
-            let index = (functions.len() + number) as u32;
+            let index = self.imports.count() + number as u32;
             hints.function_hints(index, of_body);
             declared.function(FUNCTION_TYPE);
             exports.export(&number.to_string(), ExportKind::Func, index);
@@ -62,7 +64,7 @@ impl<'a> ModuleBuilder<'a> {
         let mut module = wasm_encoder::Module::new();
         module
             .section(&types())
-            .section(&imports(functions))
+            .section(&imports(functions, self.options.tail_calls))
             .section(&declared)
             .section(&exports)
             .section(&hints)
@@ -84,10 +86,11 @@ fn types() -> TypeSection {
         types.ty().function(parameters, [ValType::I64]);
     }
     types.ty().function([ValType::I32; 2], [ValType::I32]);
+    types.ty().function([ValType::I32; 3], [ValType::I32]);
     types
 }
 
-fn imports(functions: &[(usize, u8)]) -> ImportSection {
+fn imports(functions: &[(usize, u8)], tail_calls: TailCalls) -> ImportSection {
     let mut imports = ImportSection::new();
     let memory = MemoryType {
         minimum: 0,
@@ -104,7 +107,11 @@ fn imports(functions: &[(usize, u8)]) -> ImportSection {
         shared: false,
     };
     imports.import(MODULE, MEMORY, memory);
-    imports.import(MODULE, TABLE, table);
+    match tail_calls {
+        TailCalls::None => &mut imports,
+        TailCalls::Table => imports.import(MODULE, TABLE, table),
+        TailCalls::Chain => imports.import(MODULE, CHAIN, EntityType::Function(CHAIN_TYPE)),
+    };
     for (pointer, nargs) in functions {
         let ty = EntityType::Function((*nargs).into());
         imports.import(MODULE, &pointer.to_string(), ty);

@@ -18,7 +18,7 @@ use super::groups::Groups;
 use super::imports::{FUNCTION_TYPE, Imports};
 use super::ops::{self, Context, FaultExit, Locals, at, value_type};
 use super::structure::{Event, Structure, structure};
-use super::{Leave, Options, Region, RegionBlock, RegionError};
+use super::{Leave, Options, Region, RegionBlock, RegionError, TailCalls};
 use crate::cpu_state::{CpuState, SLOTS};
 use crate::ir::*;
 use crate::tb::TbHeader;
@@ -505,7 +505,7 @@ impl<'a> Emitter<'a> {
     /// instance in this thread.
     fn go_to_header(&mut self, dirty: Slots, otherwise: Leave) {
         self.write_back(dirty);
-        if self.options.tail_calls {
+        if self.options.tail_calls != TailCalls::None {
             let instance = at(offset_of!(CpuState, tb_instance_offset) as u64);
             self.body.get(self.own.header);
             self.body.get(CPU);
@@ -519,7 +519,10 @@ impl<'a> Emitter<'a> {
             self.body.get(CPU);
             self.body.get(self.own.header);
             self.body.get(self.own.index);
-            self.body.sink().return_call_indirect(0, FUNCTION_TYPE);
+            match self.options.tail_calls {
+                TailCalls::Chain => self.body.sink().return_call(0),
+                _ => self.body.sink().return_call_indirect(0, FUNCTION_TYPE),
+            };
             self.body.close();
         }
         self.body.get(self.own.header);

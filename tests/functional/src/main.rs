@@ -1,9 +1,9 @@
 //! Functional tests: boots Debian's kernel on an emulator and looks at it as a user would.
 //!
 //! `functional --emulator 'CMD ...' --guest DIR [--oracle 'CMD ...'] [--slow FACTOR] [--jobs N]
-//! [--cuts N] [--without PART] [NAME ...]` runs the tests of `boots.rs`, `compare.rs`, `files.rs`,
-//! `jit.rs`, `power.rs` (with N cuts each) and `bad_input.rs` (those whose names contain one of
-//! NAME; only the one test if NAME is the whole of its name; none whose name contains PART),
+//! [--cuts N] [--without PART ...] [NAME ...]` runs the tests of `boots.rs`, `compare.rs`,
+//! `files.rs`, `jit.rs`, `power.rs` (with N cuts each) and `bad_input.rs` (those whose names contain
+//! one of NAME; only the one test if NAME is the whole of its name; none whose name contains PART),
 //! prints a line for each and `N passed, N failed` at the end.
 
 mod bad_input;
@@ -31,8 +31,8 @@ pub struct Setup {
     pub cuts: u64,
     /// Tests at a time.
     jobs: usize,
-    /// Part of the names of tests that are left out.
-    without: Option<String>,
+    /// Parts of the names of tests that are left out.
+    without: Vec<String>,
 }
 
 impl Setup {
@@ -90,7 +90,7 @@ fn parse_args() -> Result<(Setup, Vec<String>), String> {
         slow: 1,
         cuts: 2,
         jobs: 1,
-        without: None,
+        without: Vec::new(),
     };
     let mut names = Vec::new();
     let mut args = std::env::args().skip(1);
@@ -104,7 +104,7 @@ fn parse_args() -> Result<(Setup, Vec<String>), String> {
             "--slow" => setup.slow = value()?.parse().map_err(|_| "--slow needs a number")?,
             "--cuts" => setup.cuts = value()?.parse().map_err(|_| "--cuts needs a number")?,
             "--jobs" => setup.jobs = value()?.parse().map_err(|_| "--jobs needs a number")?,
-            "--without" => setup.without = Some(value()?),
+            "--without" => setup.without.push(value()?),
             _ if arg.starts_with('-') => return Err(format!("unknown option {arg}")),
             _ => names.push(arg),
         }
@@ -176,7 +176,7 @@ fn main() -> ExitCode {
         .concat(),
         &names,
     );
-    if let Some(part) = &setup.without {
+    for part in &setup.without {
         tests.retain(|(name, _)| !name.contains(part.as_str()));
     }
     let (passed, failed) = run(&setup, &tests, setup.jobs);

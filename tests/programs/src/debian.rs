@@ -220,7 +220,7 @@ macro_rules! stress {
                 $class,
                 " --temp-path ",
                 $dir,
-                " --exclude ramfs,hdd > /tmp/s.out 2>&1 && echo all good || ",
+                " --exclude ramfs,hdd,rofs > /tmp/s.out 2>&1 && echo all good || ",
                 "grep -v -e skipped -e 'info:' /tmp/s.out | tail -n 40"
             ),
             "all good",
@@ -282,10 +282,14 @@ pub const TESTS: &[Test] = &[
         "--filename=/dev/second --direct=1 --ioengine=libaio --iodepth=16 --size=64m \
          --rw=randwrite --bs=4k"
     ),
-    fio!(
-        "trim on a disk",
-        "--filename=/dev/second --direct=1 --ioengine=libaio --iodepth=4 --offset=64m --size=32m \
-         --rw=write --bs=64k"
+    test(
+        "zeroes on a disk",
+        300,
+        "yes | head -c 96M > /dev/second; blkdiscard -z -o 64M -l 16M /dev/second && \
+         blkdiscard -o 80M -l 16M /dev/second && sync && echo 3 > /proc/sys/vm/drop_caches && \
+         cmp -n 16777216 -i 67108864:0 /dev/second /dev/zero && \
+         yes | cmp -n 67108864 - /dev/second && echo zeroed",
+        "zeroed",
     ),
     fio!(
         "on a share",

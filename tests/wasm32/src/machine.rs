@@ -10,6 +10,7 @@ use tcg::ir::*;
 use tcg::tci::CodeGenerator;
 use tcg::wasm32::{
     CMPXCHG2_SLOT, LEAVE_MASK, Leave, ModuleBuilder, Options, Region, RegionBlock, SlowPaths,
+    TailCalls,
 };
 use tcg::{BlockInfo, CodeBuffer, CpuState, ExecEnv, TbHeader};
 
@@ -104,7 +105,7 @@ pub fn options(helpers: &[HelperInfo]) -> Options<'_> {
         helpers,
         slow_paths: slow_paths(),
         pc_slot: PC as u8,
-        tail_calls: true,
+        tail_calls: TailCalls::Table,
     }
 }
 

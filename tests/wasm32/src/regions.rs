@@ -8,7 +8,7 @@ use tcg::eval::EvalExit;
 use tcg::ir::*;
 use tcg::tb::instance_offset;
 use tcg::tci::CodeGenerator;
-use tcg::wasm32::{LEAVE_MASK, Leave, ModuleBuilder, Options};
+use tcg::wasm32::{LEAVE_MASK, Leave, ModuleBuilder, Options, TailCalls};
 use tcg::{BlockInfo, CodeBuffer, TbHeader, liveness, optimize, printer};
 
 use crate::common::outcome::{Outcome, Start, differ, outcome};
@@ -99,7 +99,11 @@ impl Place {
             let result = machine::call(env, self.slot, self.tbs[at]);
             let left = self.left(env, made, result);
             match left {
-                Left::Next(to) if !options.tail_calls && made.entries.contains(&to) => at = to,
+                Left::Next(to)
+                    if options.tail_calls == TailCalls::None && made.entries.contains(&to) =>
+                {
+                    at = to
+                }
                 _ => return left,
             }
         }
@@ -217,7 +221,7 @@ pub fn random(tests: &mut Tests, count: u64, first: u64) {
             }
         }
         let options = Options {
-            tail_calls: !r.one_in(4),
+            tail_calls: tail_calls(&mut r),
             ..machine::options(&place.helpers)
         };
         let addresses = place.addresses(made.blocks.len());
@@ -236,4 +240,13 @@ pub fn random(tests: &mut Tests, count: u64, first: u64) {
     }
     println!("regions: {run} of {count} end");
     tests.count((run < count / 2).then(|| "most regions do not end".into()));
+}
+
+/// Each way of going on in other regions, at random.
+fn tail_calls(r: &mut Random) -> TailCalls {
+    match r.below(3) {
+        0 => TailCalls::None,
+        1 => TailCalls::Table,
+        _ => TailCalls::Chain,
+    }
 }

@@ -16,7 +16,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use tcg::Compiler;
-use tcg::wasm32::{ModuleBuilder, Options, Region, SlowPaths};
+use tcg::wasm32::{ModuleBuilder, Options, Region, SlowPaths, TailCalls};
 
 use crate::guest::GuestCpu;
 use crate::machine::Machine;
@@ -60,7 +60,7 @@ pub(crate) struct Jit {
     pub(crate) config: JitConfig,
     pub(crate) store: Store,
     pub(crate) slow_paths: SlowPaths,
-    tail_calls: bool,
+    tail_calls: TailCalls,
 }
 
 impl Jit {
@@ -69,7 +69,7 @@ impl Jit {
             config,
             store: Store::default(),
             slow_paths: slow_paths::table::<G>(),
-            tail_calls: host::has_tail_calls(),
+            tail_calls: host::tail_calls(),
         }
     }
 }

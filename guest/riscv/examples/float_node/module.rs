@@ -6,7 +6,7 @@ use tcg::ir::{HelperId, HelperInfo, Op, OpKind, Temp, TempKind, Type};
 use tcg::wasm32::body::{Body, CPU, Local, TB};
 use tcg::wasm32::imports::{ARGUMENTS_MAX, FUNCTION_TYPE, Imports, MEMORY, MODULE};
 use tcg::wasm32::ops::{self, Context, FaultExit, Locals};
-use tcg::wasm32::{Options, SlowPaths};
+use tcg::wasm32::{Options, SlowPaths, TailCalls};
 
 use accel_tcg::GuestCpu;
 use guest_riscv::RiscvCpu;
@@ -121,7 +121,7 @@ impl ModuleOfCalls {
             helpers: &self.helpers,
             slow_paths: SLOW_PATHS,
             pc_slot: 0,
-            tail_calls: true,
+            tail_calls: TailCalls::Table,
         };
         let frame = body.open_block(BlockType::Empty);
         let fault = FaultExit {

@@ -11,7 +11,7 @@ use crate::float::FloatRules;
 use crate::ir::{HelperFlags, HelperInfo, Type};
 use crate::wasm32::imports::Imports;
 use crate::wasm32::ops::{FaultExit, Locals};
-use crate::wasm32::{Options, SlowPaths};
+use crate::wasm32::{Options, SlowPaths, TailCalls};
 
 static RULES: FloatRules = FloatRules {
     flags_slot: 67,
@@ -82,7 +82,7 @@ fn body(op: FloatOp, format: FloatFormat, rm: Option<u64>) -> Option<(Body, Impo
         helpers: &helpers,
         slow_paths: SLOW_PATHS,
         pc_slot: 64,
-        tail_calls: true,
+        tail_calls: TailCalls::Table,
     };
     let mut function = Function::default();
     let mut args = [NO_TEMP; 4];

@@ -1,5 +1,7 @@
 //! A native program runs in no WebAssembly engine: nothing is ever compiled.
 
+use tcg::wasm32::TailCalls;
+
 use crate::guest::GuestCpu;
 use crate::tb_ref::TbRef;
 
@@ -8,8 +10,8 @@ pub fn is_available() -> bool {
     false
 }
 
-pub(crate) fn has_tail_calls() -> bool {
-    false
+pub(crate) fn tail_calls() -> TailCalls {
+    TailCalls::None
 }
 
 pub(crate) fn grow_table() -> Option<std::ops::Range<u32>> {

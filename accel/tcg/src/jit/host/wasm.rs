@@ -2,6 +2,8 @@
 
 #![expect(unsafe_code, reason = "calls JavaScript and generated code")]
 
+use tcg::wasm32::TailCalls;
+
 use crate::guest::GuestCpu;
 use crate::tb_ref::TbRef;
 
@@ -27,9 +29,13 @@ pub fn is_available() -> bool {
     true
 }
 
-pub(crate) fn has_tail_calls() -> bool {
+pub(crate) fn tail_calls() -> TailCalls {
     // SAFETY: takes nothing.
-    unsafe { tinamou_wasm_tail_calls() != 0 }
+    match unsafe { tinamou_wasm_tail_calls() } {
+        0 => TailCalls::None,
+        1 => TailCalls::Table,
+        _ => TailCalls::Chain,
+    }
 }
 
 /// New entries of this thread's table; `None` when it cannot grow.
