@@ -29,9 +29,9 @@ mount -t ext4 /dev/vda /d
 echo "root on a server"
 PS1='# ' exec sh </dev/console >/dev/console 2>&1
 `;
-// What OPFS cannot: it has no hard links (EPERM), and Linux's 9p without a cache maps no file for
-// writing.
-const POSIX_WITHOUT = ['hard-links', 'shared-mappings'];
+// OPFS has neither hard links (EPERM) nor extended attributes (EOPNOTSUPP), and Linux's 9p without a
+// cache maps no file for writing.
+const POSIX_WITHOUT = ['hard-links', 'extended-attributes', 'shared-mappings'];
 
 const scratch = await mkdtemp(join(tmpdir(), 'tinamou-storage-'));
 const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex');
