@@ -333,8 +333,10 @@ fn device(value: &str) -> Result<super::Named, Stop> {
             let mut words = device.properties.iter().filter(|(_, value)| value == "on");
             match words.any(|(name, _)| matches!(name.as_str(), "help" | "?")) {
                 true => Err(match driver_help(&device.name) {
-                    Ok(list) => Stop::Print(list),
-                    Err(error) => Stop::Refuse(error.to_string()),
+                    Some(list) => Stop::Print(list),
+                    None => "there is no such device; '-device help' lists them"
+                        .to_string()
+                        .into(),
                 }),
                 false => Ok(device),
             }

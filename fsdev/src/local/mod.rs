@@ -67,8 +67,8 @@ impl Local {
             && root.xattr_list(SELF) == Err(Errno::EOPNOTSUPP)
         {
             return Err(format!(
-                "cannot share the folder '{path}' with security_model=mapped-xattr: it has no \
-                 extended attributes here, but mapped-file works"
+                "cannot share the folder '{path}' with security_model=mapped-xattr: there are \
+                 no extended attributes here; use security_model=mapped-file"
             ));
         }
         Ok(Arc::new(Self {

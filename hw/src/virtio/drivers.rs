@@ -101,11 +101,11 @@ pub fn drivers() -> impl Iterator<Item = &'static str> {
     DRIVERS.iter().map(|(name, ..)| *name)
 }
 
-/// The properties of a driver, for `-device DRIVER,help`.
-pub fn driver_help(name: &str) -> Result<String, DeviceError> {
-    let (name, driver, properties) = find(name)?;
+/// The properties of a driver, for `-device DRIVER,help`, if there is one.
+pub fn driver_help(name: &str) -> Option<String> {
+    let (name, driver, properties) = find(name).ok()?;
     let on_bus = !matches!(driver, Driver::Port { .. });
-    Ok(properties::list(name, properties, on_bus))
+    Some(properties::list(name, properties, on_bus))
 }
 
 fn find(name: &str) -> Result<&'static (&'static str, Driver, &'static [Property]), DeviceError> {
