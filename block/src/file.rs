@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use include::Errno;
-use util::host_fs::{HostFile, Lock, OpenFlags};
+use util::host_fs::{self, HostFile, Lock, OpenFlags};
 use util::thread_pool;
 
 use crate::node::{SECTOR, write_plain_zeroes};
@@ -41,7 +41,7 @@ impl File {
         let path = name.as_bytes();
         let flags = flags | OpenFlags::NONBLOCK;
         let file = thread_pool::run(|| HostFile::open(path, flags, NEW_FILE_MODE));
-        let file = file.map_err(|error| error.to_string())?;
+        let file = file.map_err(open_error)?;
         if lock {
             lock_image(&file, !flags.contains(OpenFlags::READ_WRITE))?;
         }
@@ -118,6 +118,14 @@ impl File {
         let len = bytes.checked_next_multiple_of(SECTOR).ok_or(Errno::EFBIG)?;
         self.len.store(len, Ordering::Relaxed);
         Ok(())
+    }
+}
+
+/// A page's storage opens a file once.
+fn open_error(error: Errno) -> String {
+    match error {
+        Errno::EAGAIN if host_fs::is_page() => "another page has it open".into(),
+        _ => error.to_string(),
     }
 }
 

@@ -180,7 +180,8 @@ fn parse_memory(keys: &mut KeyVal) -> Result<MemoryOptions, String> {
 }
 
 fn parse_opfs(keys: &mut KeyVal) -> Result<OpfsOptions, String> {
-    let path = keys.take("path").filter(|path| !path.is_empty());
+    let path = keys.take("path");
+    let path = path.filter(|path| !path.trim_matches('/').is_empty());
     let path = path.ok_or("'path' is missing, the folder of the page's storage to share")?;
     match path.split('/').any(|name| matches!(name, "." | "..")) {
         true => Err(format!("'path={path}' has '.' or '..' in it")),
@@ -373,6 +374,10 @@ mod tests {
         ),
         (
             "opfs,id=f",
+            "-fsdev f: 'path' is missing, the folder of the page's storage to share",
+        ),
+        (
+            "opfs,id=f,path=/",
             "-fsdev f: 'path' is missing, the folder of the page's storage to share",
         ),
         (

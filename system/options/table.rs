@@ -2,7 +2,7 @@
 
 use block::options::drive_of_file;
 use fsdev::options::{parse_fsdev, parse_virtfs};
-use hw::virtio::drivers::drivers;
+use hw::virtio::drivers::{driver_help, drivers};
 use util::keyval::{KeyVal, parse_switch};
 use util::log;
 
@@ -328,7 +328,19 @@ fn cpu(value: &str) -> Result<super::Named, Stop> {
 fn device(value: &str) -> Result<super::Named, Stop> {
     match value {
         "help" | "?" => Err(Stop::Help(Topic::Devices)),
-        value => Ok(parse_named(value, "device")?),
+        value => {
+            let device = parse_named(value, "device")?;
+            let mut words = device.properties.iter().filter(|(_, value)| value == "on");
+            match words.any(|(name, _)| matches!(name.as_str(), "help" | "?")) {
+                true => Err(match driver_help(&device.name) {
+                    Some(list) => Stop::Print(list),
+                    None => "there is no such device; '-device help' lists them"
+                        .to_string()
+                        .into(),
+                }),
+                false => Ok(device),
+            }
+        }
     }
 }
 

@@ -334,6 +334,23 @@ fn lists_stop_the_parsing() {
     for line in ["-d help", "-accel help", "-chardev help"] {
         assert!(matches!(parse_words(line), Err(Stop::Print(_))), "{line}");
     }
+    for line in [
+        "-device virtio-rng-device,help",
+        "-device virtio-rng-device,rng=x,?",
+    ] {
+        let Err(Stop::Print(list)) = parse_words(line) else {
+            panic!("{line}: no list");
+        };
+        let starts = list.starts_with("virtio-rng-device options:\n  any_layout=<bool>");
+        assert!(
+            starts && list.contains("\n  rng=<link<rng-backend>>\n"),
+            "{list}"
+        );
+    }
+    bad(
+        "-device foo,help",
+        "-device foo,help: there is no such device; '-device help' lists them",
+    );
 }
 
 /// xorshift64: the fuzz test below must be the same on each run.

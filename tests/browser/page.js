@@ -1,5 +1,6 @@
 // A bare page around the emulator: `?files=a,b&args=-m,256` fetches files/a and files/b into the
-// emulator's file system and starts it with these arguments. What it prints is text of the page;
+// emulator's file system and starts it with these arguments; `arg=-m&arg=256` is for arguments with
+// commas in them. Without arguments nothing starts. What it prints is text of the page;
 // `type(text)` is the keyboard. `ended` becomes the exit status.
 'use strict';
 
@@ -21,12 +22,14 @@ async function fetchFile(name) {
 }
 
 async function start() {
+    const args = [...list('args'), ...query.getAll('arg')];
+    if (!args.length) return;
     if (!window.crossOriginIsolated) {
         throw new Error('this page is not isolated: it has to come with COOP and COEP headers');
     }
     const files = await Promise.all(list('files').map(fetchFile));
     window.Module = {
-        arguments: list('args'),
+        arguments: args,
         preRun: [() => files.forEach(([name, bytes]) => window.Module.FS.writeFile(name, bytes))],
         console: {
             start: (push) => { keyboard = push; },

@@ -7,6 +7,8 @@ mod folder;
 mod handles;
 mod host;
 mod numbers;
+#[cfg(test)]
+mod races;
 mod security;
 #[cfg(test)]
 mod tests;
@@ -45,11 +47,18 @@ pub struct Local {
     numbers: Numbers,
     /// Held by what renames, and shared by what goes by names.
     names: RwLock<()>,
+    /// Open as long as the share.
+    _lock: Option<HostFile>,
 }
 
 impl Local {
     /// Opens the folder; the error is a sentence.
     pub fn open(options: &LocalOptions) -> Result<Arc<Self>, String> {
+        Self::open_with(options, None)
+    }
+
+    /// Opens the folder, and keeps a file open that locks it.
+    pub fn open_with(options: &LocalOptions, lock: Option<HostFile>) -> Result<Arc<Self>, String> {
         let path = options.path.display();
         let failed = |errno| format!("cannot share the folder '{path}': {errno}");
         let root = HostDir::open_root(options.path.as_os_str().as_bytes()).map_err(failed)?;
@@ -58,8 +67,8 @@ impl Local {
             && root.xattr_list(SELF) == Err(Errno::EOPNOTSUPP)
         {
             return Err(format!(
-                "cannot share the folder '{path}' with security_model=mapped-xattr: it has no \
-                 extended attributes here, but mapped-file works"
+                "cannot share the folder '{path}' with security_model=mapped-xattr: there are \
+                 no extended attributes here; use security_model=mapped-file"
             ));
         }
         Ok(Arc::new(Self {
@@ -68,6 +77,7 @@ impl Local {
             tree: Tree::new(root),
             handles: Handles::default(),
             names: RwLock::new(()),
+            _lock: lock,
         }))
     }
 

@@ -1,6 +1,8 @@
 //! `-device`: the drivers of the virtio bus, each a row, and the slots that they fill. What the
 //! host gives to them (disks, shares, random bytes) they ask of a [`Host`].
 
+mod properties;
+
 use std::io;
 use std::sync::Arc;
 
@@ -13,6 +15,7 @@ use super::virtio_rng::{RngConfig, VirtioRng};
 use crate::block::virtio_blk::{BlkConfig, RANGE_SECTORS_MAX, VirtioBlk};
 use crate::char::virtio_console::{PORTS_DEFAULT, PortConfig, VirtioSerial};
 use crate::ninep::virtio::Virtio9p;
+use properties::{BLK, NINE_P, OF_ALL, PORT, Property, RNG, SERIAL};
 
 /// One `-device driver,name=value,...`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -83,19 +86,31 @@ enum Driver {
     Port { is_console: bool },
 }
 
-/// The drivers that `-device` knows.
-const DRIVERS: &[(&str, Driver)] = &[
-    ("virtconsole", Driver::Port { is_console: true }),
-    ("virtio-9p-device", Driver::Device(create_9p)),
-    ("virtio-blk-device", Driver::Device(create_blk)),
-    ("virtio-rng-device", Driver::Device(create_rng)),
-    ("virtio-serial-device", Driver::Serial),
-    ("virtserialport", Driver::Port { is_console: false }),
+/// The drivers that `-device` knows, and their properties.
+const DRIVERS: &[(&str, Driver, &[Property])] = &[
+    ("virtconsole", Driver::Port { is_console: true }, PORT),
+    ("virtio-9p-device", Driver::Device(create_9p), NINE_P),
+    ("virtio-blk-device", Driver::Device(create_blk), BLK),
+    ("virtio-rng-device", Driver::Device(create_rng), RNG),
+    ("virtio-serial-device", Driver::Serial, SERIAL),
+    ("virtserialport", Driver::Port { is_console: false }, PORT),
 ];
 
 /// The drivers by name, for `-device help`.
 pub fn drivers() -> impl Iterator<Item = &'static str> {
-    DRIVERS.iter().map(|(name, _)| *name)
+    DRIVERS.iter().map(|(name, ..)| *name)
+}
+
+/// The properties of a driver, for `-device DRIVER,help`, if there is one.
+pub fn driver_help(name: &str) -> Option<String> {
+    let (name, driver, properties) = find(name).ok()?;
+    let on_bus = !matches!(driver, Driver::Port { .. });
+    Some(properties::list(name, properties, on_bus))
+}
+
+fn find(name: &str) -> Result<&'static (&'static str, Driver, &'static [Property]), DeviceError> {
+    let known = DRIVERS.iter().find(|(known, ..)| *known == name);
+    known.ok_or_else(|| no_driver(name))
 }
 
 /// Makes all devices and plugs them in, as QEMU does: into the bus that `bus=` names, else into
@@ -139,9 +154,8 @@ struct Plugger<'a> {
 
 impl Plugger<'_> {
     fn add(&mut self, option: &DeviceOption) -> Result<(), DeviceError> {
-        let known = DRIVERS.iter().find(|(name, _)| *name == option.driver);
-        let (_, driver) = known.ok_or_else(|| no_driver(&option.driver))?;
-        let mut properties = Properties::new(option);
+        let (_, driver, known) = find(&option.driver)?;
+        let mut properties = Properties::new(option, known);
         let id = properties.id(&mut self.ids)?;
         match driver {
             Driver::Device(create) => self.add_device(*create, properties),
@@ -343,26 +357,34 @@ fn refuse_without_meaning(properties: &mut Properties<'_>) -> Result<(), DeviceE
 /// The properties of a `-device` that nobody took yet.
 struct Properties<'a> {
     driver: &'a str,
+    known: &'static [Property],
     left: Vec<(&'a str, &'a str)>,
 }
 
 impl<'a> Properties<'a> {
-    fn new(option: &'a DeviceOption) -> Self {
+    fn new(option: &'a DeviceOption, known: &'static [Property]) -> Self {
         let pairs = option.properties.iter();
         let left = pairs
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect();
         Self {
             driver: &option.driver,
+            known,
             left,
         }
     }
 
     /// The last value of `name`.
     fn take(&mut self, name: &str) -> Option<&'a str> {
+        debug_assert!(self.is_listed(name), "{} has no {name}", self.driver);
         let value = self.left.iter().rev().find(|(found, _)| *found == name)?.1;
         self.left.retain(|(found, _)| *found != name);
         Some(value)
+    }
+
+    fn is_listed(&self, name: &str) -> bool {
+        let common = COMMON_FEATURES.iter().any(|(common, ..)| *common == name);
+        common || OF_ALL.contains(&name) || self.known.iter().any(|(known, ..)| *known == name)
     }
 
     fn required(&mut self, property: &'static str) -> Result<&'a str, DeviceError> {

@@ -26,7 +26,10 @@ function tinamouOpfsHelper() {
     const [FOLDER, FILE] = [0o40000, 0o100000];
     const TRASH = '.tinamou-unlinked';
     const IDLE_MAX = 64; // files that stay open after their last close
-    const ESCAPE = '\uf8ff'; // before the digits of names that are no UTF-8
+    // When a page is reloaded, its old helper has its files for some time yet: Chromium ends a thread
+    // that waits after 2 seconds. So long after its own start a helper asks again for what is in use.
+    const PREDECESSOR_MS = 6000;
+    const ESCAPE = '\uf8ff'; // before the digits of names that are no UTF-8, or that OPFS refuses
 
     class Failure extends Error {
         constructor(number) {
@@ -65,7 +68,7 @@ function tinamouOpfsHelper() {
     const to_name = (raw) => {
         try {
             const name = decoder.decode(raw);
-            if (!name.startsWith(ESCAPE)) return name;
+            if (!name.startsWith(ESCAPE) && !name.includes('\\')) return name;
         } catch { /* it is no UTF-8 */ }
         return ESCAPE + hex(raw);
     };
@@ -141,7 +144,14 @@ function tinamouOpfsHelper() {
     };
     const acquire = async (node) => {
         idle.delete(node);
-        node.access ??= await node.handle.createSyncAccessHandle();
+        while (!node.access) {
+            try {
+                node.access = await node.handle.createSyncAccessHandle();
+            } catch (error) {
+                if (ERRORS[error.name] !== EAGAIN || performance.now() > PREDECESSOR_MS) throw error;
+                await new Promise((resolve) => { setTimeout(resolve, 100); });
+            }
+        }
         return node.access;
     };
     const release = async (node) => {
