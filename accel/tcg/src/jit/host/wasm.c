@@ -18,10 +18,10 @@ EM_JS_DEPS(tinamou_jit, "$wasmTable");
 EM_JS(int, tinamou_js_tail_calls, (void), {
     const module = [0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, 0, 10, 6, 1, 4, 0, 18, 0, 11];
     if (!WebAssembly.validate(new Uint8Array(module))) return 0;
-    const node = /^\d+/.exec(globalThis.process?.versions?.v8 ?? "");
-    const chrome = /Chrome\/(\d+)/.exec(globalThis.navigator?.userAgent ?? "");
-    if (node) return node[0] < 13 ? 2 : 1;
-    return chrome && chrome[1] < 130 ? 2 : 1;
+    const node = globalThis.process?.versions?.v8;
+    if (node) return parseInt(node) < 13 ? 2 : 1;
+    const chrome = globalThis.navigator?.userAgent.split("Chrome/")[1];
+    return parseInt(chrome) < 130 ? 2 : 1;
 })
 
 EM_JS(int, tinamou_js_grow_table, (int count), {
