@@ -22,6 +22,9 @@ pub struct Options {
     /// Look for the emulator of Node first
     #[arg(long)]
     pub node: bool,
+    /// Keeps what the guest writes in this file (qcow2), which is made if it is not there
+    #[arg(long)]
+    pub overlay: Option<PathBuf>,
     /// More options for the emulator
     #[arg(last = true)]
     pub args: Vec<String>,
@@ -46,9 +49,13 @@ pub fn run(options: &Options) -> Result<u8, String> {
         }
         false => Command::new(&emulator),
     };
-    command
-        .current_dir(&options.folder)
-        .args(machine::args(&machine));
+    let mut args = machine::args(&machine);
+    if let Some(file) = &options.overlay {
+        let file = std::path::absolute(file);
+        let file = file.map_err(|error| format!("--overlay: {error}"))?;
+        machine::keep_writes(&mut args, &file.to_string_lossy())?;
+    }
+    command.current_dir(&options.folder).args(args);
     command.args(["-display", "none", "-serial", "stdio", "-monitor", "none"]);
     let path = port.0.to_string_lossy().replace(',', ",,");
     command.args(["-chardev", &format!("file,id=agent,path={path}")]);
@@ -118,10 +125,13 @@ fn find_emulator(options: &Options, guest: &Guest) -> Result<PathBuf, String> {
         program.with_file_name(&script),
         options.folder.join(&script),
     ];
-    let builds = program
-        .ancestors()
-        .map(|dir| dir.join("build/wasm").join(&script));
-    scripts.extend(builds);
+    let builds = ["build/wasm", "web/dist/emulator/node"];
+    let builds = builds.map(|folder| Path::new(folder).join(&script));
+    scripts.extend(
+        program
+            .ancestors()
+            .flat_map(|dir| builds.each_ref().map(|b| dir.join(b))),
+    );
     let mut all = vec![beside];
     match options.node {
         true => all = scripts,

@@ -42,6 +42,9 @@ impl Folder {
         command
             .current_dir(&self.0)
             .args(["convert", "--quiet", "--kit", "kit", "--free", "1"]);
+        if !more.contains(&"--page") {
+            command.arg("--no-page");
+        }
         command
             .args([image, "out"])
             .args(more)
