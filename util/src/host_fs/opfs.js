@@ -26,6 +26,9 @@ function tinamouOpfsHelper() {
     const [FOLDER, FILE] = [0o40000, 0o100000];
     const TRASH = '.tinamou-unlinked';
     const IDLE_MAX = 64; // files that stay open after their last close
+    // When a page is reloaded, its old helper has its files for some time yet: Chromium ends a thread
+    // that waits after 2 seconds. So long after its own start a helper asks again for what is in use.
+    const PREDECESSOR_MS = 6000;
     const ESCAPE = '\uf8ff'; // before the digits of names that are no UTF-8
 
     class Failure extends Error {
@@ -141,7 +144,14 @@ function tinamouOpfsHelper() {
     };
     const acquire = async (node) => {
         idle.delete(node);
-        node.access ??= await node.handle.createSyncAccessHandle();
+        while (!node.access) {
+            try {
+                node.access = await node.handle.createSyncAccessHandle();
+            } catch (error) {
+                if (ERRORS[error.name] !== EAGAIN || performance.now() > PREDECESSOR_MS) throw error;
+                await new Promise((resolve) => { setTimeout(resolve, 100); });
+            }
+        }
         return node.access;
     };
     const release = async (node) => {
