@@ -276,7 +276,7 @@ fn choose(root: &Path, path: &Path, accepted: &str, packs: bool) -> io::Result<F
         let meta = file.metadata()?;
         let since = meta.modified()?.duration_since(UNIX_EPOCH);
         let (size, time) = (meta.len(), since.unwrap_or_default().as_nanos());
-        let mark = if encoding == "" { "" } else { "-" };
+        let mark = if encoding.is_empty() { "" } else { "-" };
         let tag = format!("\"{size:x}-{time:x}{mark}{encoding}\"");
         Ok(Found {
             file,

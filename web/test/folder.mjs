@@ -193,6 +193,7 @@ if (archives.length) {
 let [passed, failed] = [0, 0];
 for (const [name, test] of Object.entries(tests)) {
     if (/page|large/.test(name) && !process.env.PLAYWRIGHT) continue;
+    if (!name.includes(process.env.ONLY ?? '')) continue;
     const started = Date.now();
     try {
         await test();
