@@ -144,6 +144,12 @@ const tests = {
             const text = await screen(page);
             assert.ok(text.includes(`/gone:\nb\n\n/opaque:\nnew\n${EXPECTED}\nEND`), text);
             await page.screenshot({ path: join(screenshots, 'folder.png') });
+            const buffer = Buffer.from('into the guest');
+            await page.locator('#upload').setInputFiles({ name: 'in', mimeType: 'text/plain', buffer });
+            await status(page, /in is in the share/);
+            await page.locator('#pane0').click();
+            await page.keyboard.type('clear; cat /mnt/share/in\n');
+            await shows(page, '\ninto the guest');
             const emulator = [...server.sent].filter(([path]) => path.startsWith('/emulator/'));
             const bytes = emulator.reduce((all, [, count]) => all + count, 0);
             console.log(`     the emulator's download: ${bytes} bytes`);
