@@ -2,9 +2,13 @@
 // scripts/build-wasm. Without a bundle its part of the package is left out, which is said.
 import { build } from 'esbuild';
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+    copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { brotliCompress, constants, gzip } from 'node:zlib';
 
 const web = dirname(fileURLToPath(import.meta.url));
 const made = process.env.TINAMOU_BUILD ?? join(web, '../build');
@@ -45,3 +49,24 @@ for (const [name, folder] of [['node', node], ['web', page]]) {
     // The bundles are no ES modules, as the package's other scripts are.
     writeFileSync(join(to, 'package.json'), '{ "type": "commonjs" }\n');
 }
+
+// What a page loads is packed beside it, for servers that can send that (`launcher serve` can).
+async function pack(file) {
+    const bytes = readFileSync(file);
+    const params = {
+        [constants.BROTLI_PARAM_QUALITY]: Number(process.env.TINAMOU_BROTLI ?? 11),
+        [constants.BROTLI_PARAM_LGWIN]: 22,
+        [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length,
+    };
+    const [small, other] = await Promise.all([
+        promisify(brotliCompress)(bytes, { params }), promisify(gzip)(bytes, { level: 9 }),
+    ]);
+    writeFileSync(`${file}.br`, small);
+    writeFileSync(`${file}.gz`, other);
+}
+
+const packed = ['page.js', 'page.css', 'worker.js', 'browser.js', 'index.html'];
+const emulator = join(dist, 'emulator/web');
+const bundle = existsSync(emulator) ? readdirSync(emulator) : [];
+const all = [...packed, ...bundle.filter((name) => !name.endsWith('.json')).map((n) => `emulator/web/${n}`)];
+await Promise.all(all.map((name) => pack(join(dist, name))));

@@ -21,7 +21,7 @@ use crate::oci::{self, Store, Wanted};
 use crate::progress::Progress;
 use crate::spool::Spool;
 use crate::tree::Tree;
-use crate::{ext4, folder};
+use crate::{ext4, folder, page};
 
 /// What the command line says.
 #[derive(clap::Args, Debug)]
@@ -81,9 +81,15 @@ pub struct Options {
     /// The kit of scripts/make-launcher-kit
     #[arg(long, env = "TINAMOU_KIT")]
     pub kit: Option<PathBuf>,
-    /// A built page to put beside it
+    /// Where a page keeps what the guest writes: opfs:NAME, the browser's own storage
+    #[arg(long, default_value = machine::IN_MEMORY)]
+    pub overlay: String,
+    /// The page to put beside it, instead of web/dist
     #[arg(long)]
     pub page: Option<PathBuf>,
+    /// No page: the folder is for `launcher run`
+    #[arg(long, conflicts_with = "page")]
+    pub no_page: bool,
     /// No progress bars
     #[arg(short, long)]
     pub quiet: bool,
@@ -196,6 +202,11 @@ fn write(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), String> {
 pub fn convert(options: &Options) -> Result<(), String> {
     let guest = guests::find(&options.arch)?;
     let kit = Kit::find(options.kit.as_deref(), guest)?;
+    let page = match options.no_page {
+        true => None,
+        false => Some(page::find(options.page.as_deref())?),
+    };
+    machine::check_overlay(&options.overlay)?;
     let progress = Progress::new(options.quiet);
     let unfinished = Unfinished::begin(&options.out)?;
     let folder = unfinished.0.as_path();
@@ -211,8 +222,8 @@ pub fn convert(options: &Options) -> Result<(), String> {
     let entrypoint = entrypoint(options, &config)?;
     let index = write_disk(&tree, &spool, options, folder, &progress)?;
     write_files(options, guest, &kit, &entrypoint, folder)?;
-    if let Some(page) = &options.page {
-        copy_page(page, folder)?;
+    if let Some(page) = &page {
+        page::copy(page, folder)?;
     }
     let packs = index
         .uniques
@@ -438,10 +449,7 @@ fn write_files(
     let append = format!("console={} quiet {}", guest.console, options.append);
     let append = append.trim_end();
     let cpus = options.cpus.to_string();
-    let drive = format!(
-        "file={},format=chunked,snapshot=on,if=virtio",
-        machine::DISK
-    );
+    let drive = machine::drive(machine::DISK);
     let mut args = vec!["-M", guest.machine, "-m", &options.memory, "-smp", &cpus];
     args.extend(["-kernel", machine::KERNEL, "-initrd", machine::INITRD]);
     args.extend([
@@ -474,6 +482,7 @@ fn write_files(
         "append": append,
         "args": args,
         "files": files,
+        "overlay": options.overlay,
         "entrypoint": entrypoint.document(),
     });
     let text = serde_json::to_string_pretty(&document).map_err(|error| error.to_string())?;
@@ -499,23 +508,4 @@ fn initrd(
         initrd.add(&format!("modules/{name}"), cpio::FILE, bytes);
     }
     initrd.finish()
-}
-
-/// Plain files and folders, links followed: it is our own page.
-fn copy_page(page: &Path, folder: &Path) -> Result<(), String> {
-    let mut work = vec![(page.to_path_buf(), folder.to_path_buf())];
-    while let Some((from, to)) = work.pop() {
-        let fail = |error: io::Error| format!("'{}': {error}", from.display());
-        for entry in fs::read_dir(&from).map_err(fail)? {
-            let entry = entry.map_err(fail)?;
-            let (path, target) = (entry.path(), to.join(entry.file_name()));
-            if path.is_dir() {
-                fs::create_dir(&target).map_err(fail)?;
-                work.push((path, target));
-            } else {
-                fs::copy(&path, &target).map_err(fail)?;
-            }
-        }
-    }
-    Ok(())
 }

@@ -12,6 +12,41 @@ pub const INITRD: &str = "initrd";
 pub const BIOS: &str = "bios";
 pub const DISK: &str = "disk";
 
+/// What the guest writes is gone at its end.
+pub const IN_MEMORY: &str = "memory";
+/// The part of the drive's option that who keeps what is written replaces by `overlay=...`.
+const FORGETS: &str = "snapshot=on";
+
+/// The emulator's option for the disk.
+pub fn drive(file: &str) -> String {
+    format!("file={file},format=chunked,{FORGETS},if=virtio")
+}
+
+/// Only names that are the same in options, URLs and files.
+pub fn check_overlay(overlay: &str) -> Result<(), String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    let name = overlay.strip_prefix("opfs:").unwrap_or_default();
+    match overlay == IN_MEMORY
+        || !name.is_empty() && !name.starts_with('.') && name.chars().all(plain)
+    {
+        true => Ok(()),
+        false => Err(format!(
+            "--overlay {overlay}: it is {IN_MEMORY}, or opfs: and a name of letters, digits, '.', '_' and '-'"
+        )),
+    }
+}
+
+/// The options, with what the guest writes kept in `file`.
+pub fn keep_writes(args: &mut [String], file: &str) -> Result<(), String> {
+    let drive = args
+        .iter_mut()
+        .find(|arg| arg.starts_with("file=") && arg.contains(FORGETS));
+    let drive = drive.ok_or("--overlay: the machine has no disk that forgets what is written")?;
+    let kept = format!("overlay={}", file.replace(',', ",,"));
+    *drive = drive.replacen(FORGETS, &kept, 1);
+    Ok(())
+}
+
 /// What the entrypoint is, in the words of the control port.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Entrypoint {

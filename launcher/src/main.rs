@@ -10,6 +10,7 @@ mod inspect;
 mod layer;
 mod machine;
 mod oci;
+mod page;
 mod progress;
 mod run;
 mod serve;

@@ -3,8 +3,12 @@
 
 use std::env::current_exe;
 use std::fs;
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use agent::{ENTRYPOINT, Frame, Kind, PORT_NAME, Parser};
 use serde_json::Value;
@@ -22,10 +26,15 @@ pub struct Options {
     /// Look for the emulator of Node first
     #[arg(long)]
     pub node: bool,
+    /// Keeps what the guest writes in this file (qcow2), which is made if it is not there
+    #[arg(long)]
+    pub overlay: Option<PathBuf>,
     /// More options for the emulator
     #[arg(last = true)]
     pub args: Vec<String>,
 }
+
+const READY_POLL: Duration = Duration::from_millis(20);
 
 /// Runs it; the result is the guest's exit code.
 pub fn run(options: &Options) -> Result<u8, String> {
@@ -46,19 +55,49 @@ pub fn run(options: &Options) -> Result<u8, String> {
         }
         false => Command::new(&emulator),
     };
-    command
-        .current_dir(&options.folder)
-        .args(machine::args(&machine));
+    let mut args = machine::args(&machine);
+    if let Some(file) = &options.overlay {
+        let file = std::path::absolute(file);
+        let file = file.map_err(|error| format!("--overlay: {error}"))?;
+        machine::keep_writes(&mut args, &file.to_string_lossy())?;
+    }
+    command.current_dir(&options.folder).args(args);
     command.args(["-display", "none", "-serial", "stdio", "-monitor", "none"]);
     let path = port.0.to_string_lossy().replace(',', ",,");
     command.args(["-chardev", &format!("file,id=agent,path={path}")]);
     command.args(["-device", "virtio-serial-device", "-device"]);
     command.arg(format!("virtserialport,chardev=agent,name={PORT_NAME}"));
     command.args(&options.args);
-    let status = command.status();
+    let status = run_to_end(&mut command, &port.0);
     let status = status.map_err(|error| format!("'{}': {error}", emulator.display()))?;
     let bytes = fs::read(&port.0).unwrap_or_default();
     exit_code(&bytes, status)
+}
+
+/// Input that is not typed waits until the guest's agent is there: what comes while a guest starts is
+/// lost when its kernel sets up the serial line.
+fn run_to_end(command: &mut Command, port: &Path) -> io::Result<ExitStatus> {
+    if io::stdin().is_terminal() {
+        return command.status();
+    }
+    let mut child = command.stdin(Stdio::piped()).spawn()?;
+    let ended = Arc::new(AtomicBool::new(false));
+    if let Some(mut input) = child.stdin.take() {
+        let (port, ended) = (port.to_path_buf(), ended.clone());
+        std::thread::spawn(move || {
+            while !ended.load(Ordering::Relaxed) {
+                if fs::metadata(&port).is_ok_and(|meta| meta.len() > 0) {
+                    // An emulator that is gone takes no more, which is no error.
+                    let _ = io::copy(&mut io::stdin(), &mut input);
+                    return;
+                }
+                std::thread::sleep(READY_POLL);
+            }
+        });
+    }
+    let status = child.wait();
+    ended.store(true, Ordering::Relaxed);
+    status
 }
 
 /// What the frames say that the guest wrote.
@@ -118,10 +157,13 @@ fn find_emulator(options: &Options, guest: &Guest) -> Result<PathBuf, String> {
         program.with_file_name(&script),
         options.folder.join(&script),
     ];
-    let builds = program
-        .ancestors()
-        .map(|dir| dir.join("build/wasm").join(&script));
-    scripts.extend(builds);
+    let builds = ["build/wasm", "web/dist/emulator/node"];
+    let builds = builds.map(|folder| Path::new(folder).join(&script));
+    scripts.extend(
+        program
+            .ancestors()
+            .flat_map(|dir| builds.each_ref().map(|b| dir.join(b))),
+    );
     let mut all = vec![beside];
     match options.node {
         true => all = scripts,

@@ -23,12 +23,19 @@ pub struct Options {
     pub address: String,
     #[arg(short, long, default_value_t = 8080)]
     pub port: u16,
+    /// A line on stderr for each answer: method, path, status, bytes of the file
+    #[arg(long)]
+    pub verbose: bool,
 }
 
 const CLIENTS_MAX: usize = 128;
 const LINE_MAX: u64 = 8 << 10;
 const LINES_MAX: usize = 100;
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// Encodings by the end of the name of a file that is packed already, the best first.
+const PACKED: &[(&str, &str)] = &[("br", "br"), ("gz", "gzip")];
+/// Gzip that is made for the answer, as an encoding here.
+const NOW: &str = "now";
 /// What is packed for each answer anew.
 const PACKED_MAX: u64 = 4 << 20;
 
@@ -67,6 +74,7 @@ pub fn serve(options: &Options) -> Result<(), String> {
     let address = listener.local_addr().map_err(|error| error.to_string())?;
     println!("http://{address}/");
     let _ = io::stdout().flush();
+    let verbose = options.verbose;
     let (root, clients) = (Arc::new(root), Arc::new(AtomicUsize::new(0)));
     for stream in listener.incoming().flatten() {
         let (root, clients) = (root.clone(), clients.clone());
@@ -76,7 +84,7 @@ pub fn serve(options: &Options) -> Result<(), String> {
         }
         std::thread::spawn(move || {
             // A client that goes away is no error of anybody.
-            let _ = client(&root, stream);
+            let _ = client(&root, stream, verbose);
             clients.fetch_sub(1, Ordering::Relaxed);
         });
     }
@@ -99,7 +107,7 @@ impl Request {
     }
 }
 
-fn client(root: &Path, stream: TcpStream) -> io::Result<()> {
+fn client(root: &Path, stream: TcpStream, verbose: bool) -> io::Result<()> {
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
     stream.set_nodelay(true)?;
@@ -111,7 +119,14 @@ fn client(root: &Path, stream: TcpStream) -> io::Result<()> {
             Ok(None) => return Ok(()),
             Err(status) => return plain(&mut writer, status, false, true),
         };
-        answer(root, &mut writer, &request)?;
+        let (status, bytes) = answer(root, &mut writer, &request)?;
+        if verbose {
+            let path = request.path.escape_default();
+            eprintln!(
+                "{} {path} {status} {bytes}",
+                request.method.escape_default()
+            );
+        }
         if !request.keep {
             return Ok(());
         }
@@ -245,79 +260,125 @@ fn plain(writer: &mut impl Write, status: &str, keep: bool, body: bool) -> io::R
     writer.write_all(head.as_bytes())
 }
 
-fn answer(root: &Path, writer: &mut impl Write, request: &Request) -> io::Result<()> {
+/// A file, and how its bytes are packed.
+struct Found {
+    file: File,
+    size: u64,
+    tag: String,
+    encoding: &'static str,
+}
+
+/// The file that answers: one that is packed already if there is such a one, or the file itself, to
+/// be packed now if it is small.
+fn choose(root: &Path, path: &Path, accepted: &str, packs: bool) -> io::Result<Found> {
+    let of = |path: &Path, encoding| -> io::Result<Found> {
+        let file = File::open(path)?;
+        let meta = file.metadata()?;
+        let since = meta.modified()?.duration_since(UNIX_EPOCH);
+        let (size, time) = (meta.len(), since.unwrap_or_default().as_nanos());
+        let mark = if encoding.is_empty() { "" } else { "-" };
+        let tag = format!("\"{size:x}-{time:x}{mark}{encoding}\"");
+        Ok(Found {
+            file,
+            size,
+            tag,
+            encoding,
+        })
+    };
+    let plain = of(path, "")?;
+    if !packs {
+        return Ok(plain);
+    }
+    for (end, encoding) in PACKED.iter().filter(|row| accepts(accepted, row.1)) {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".{end}"));
+        let known = fs::canonicalize(name).ok();
+        let known = known.filter(|name| name.starts_with(root) && name.is_file());
+        // One that is older is of an older file.
+        let fresh = |packed: &Path| {
+            let time = |path: &Path| fs::metadata(path).and_then(|meta| meta.modified()).ok();
+            time(packed) >= time(path)
+        };
+        if let Some(packed) = known.filter(|packed| fresh(packed)) {
+            return of(&packed, encoding);
+        }
+    }
+    match plain.size <= PACKED_MAX && accepts(accepted, "gzip") {
+        true => Ok(Found {
+            encoding: NOW,
+            ..of(path, "gzip")?
+        }),
+        false => Ok(plain),
+    }
+}
+
+/// Status and bytes of the body.
+type Sent = io::Result<(&'static str, u64)>;
+
+fn answer(root: &Path, writer: &mut impl Write, request: &Request) -> Sent {
     let head_only = request.method == "HEAD";
-    let refuse = |writer: &mut _, status| plain(writer, status, request.keep, !head_only);
+    let mut refuse = |status| {
+        plain(writer, status, request.keep, !head_only)?;
+        Ok((status, 0))
+    };
     if request.method != "GET" && !head_only {
-        return refuse(writer, "405 Method Not Allowed");
+        return refuse("405 Method Not Allowed");
     }
     let Some(path) = find(root, &request.path) else {
-        return refuse(writer, "404 Not Found");
+        return refuse("404 Not Found");
     };
-    let file = match File::open(&path) {
-        Ok(file) => file,
-        Err(_) => return refuse(writer, "404 Not Found"),
-    };
-    let meta = file.metadata()?;
-    let since = meta
-        .modified()?
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    let (size, time) = (meta.len(), since.as_nanos());
     let name = path.extension().unwrap_or_default().to_string_lossy();
     let row = TYPES.iter().find(|row| row.0 == name);
     let (kind, packs) = row.map_or(("application/octet-stream", false), |row| (row.1, row.2));
     let accepted = request.header("accept-encoding").unwrap_or_default();
-    let pack = packs && size <= PACKED_MAX && accepts(accepted, "gzip");
-    let mark = if pack { "-gzip" } else { "" };
-    let tag = format!("\"{size:x}-{time:x}{mark}\"");
+    let Ok(found) = choose(root, &path, accepted, packs) else {
+        return refuse("404 Not Found");
+    };
     let connection = if request.keep { "keep-alive" } else { "close" };
     let vary = if packs {
         "Vary: Accept-Encoding\r\n"
     } else {
         ""
     };
+    let encoding = match found.encoding {
+        "" => String::new(),
+        NOW => "Content-Encoding: gzip\r\n".into(),
+        other => format!("Content-Encoding: {other}\r\n"),
+    };
+    let (size, tag) = (found.size, &found.tag);
     let common = format!(
-        "{HEADERS}{vary}Content-Type: {kind}\r\nETag: {tag}\r\nConnection: {connection}\r\n"
+        "{HEADERS}{vary}{encoding}Content-Type: {kind}\r\nETag: {tag}\r\nConnection: {connection}\r\n"
     );
-    if request
-        .header("if-none-match")
-        .is_some_and(|tags| tags.contains(&tag) || tags == "*")
-    {
-        return write!(writer, "HTTP/1.1 304 Not Modified\r\n{common}\r\n");
+    let known = request.header("if-none-match");
+    if known.is_some_and(|tags| tags.contains(tag) || tags == "*") {
+        write!(writer, "HTTP/1.1 304 Not Modified\r\n{common}\r\n")?;
+        return Ok(("304 Not Modified", 0));
     }
     let same = request.header("if-range").is_none_or(|known| known == tag);
-    let range = request.header("range").filter(|_| same && !pack);
-    let range = match range.map_or(Ok(None), |text| parse_range(text, size)) {
-        Ok(range) => range,
-        Err(()) => {
-            let range = format!("Content-Range: bytes */{size}\r\nContent-Length: 0\r\n");
-            let status = "HTTP/1.1 416 Range Not Satisfiable\r\n";
-            return write!(writer, "{status}{common}{range}\r\n");
-        }
+    let range = request
+        .header("range")
+        .filter(|_| same && encoding.is_empty());
+    let Ok(range) = range.map_or(Ok(None), |text| parse_range(text, size)) else {
+        let range = format!("Content-Range: bytes */{size}\r\nContent-Length: 0\r\n");
+        let status = "416 Range Not Satisfiable";
+        write!(writer, "HTTP/1.1 {status}\r\n{common}{range}\r\n")?;
+        return Ok((status, 0));
     };
-    match pack {
-        true => send_packed(writer, file, &common, head_only),
-        false => send(writer, file, &common, (size, range), head_only),
+    match found.encoding == NOW {
+        true => send_packed(writer, found.file, &common, head_only),
+        false => send(writer, found.file, &common, (size, range), head_only),
     }
 }
 
-fn send_packed(
-    writer: &mut impl Write,
-    file: File,
-    common: &str,
-    head_only: bool,
-) -> io::Result<()> {
+fn send_packed(writer: &mut impl Write, file: File, common: &str, head_only: bool) -> Sent {
     let mut bytes = Vec::new();
     file.take(PACKED_MAX).read_to_end(&mut bytes)?;
     let bytes = gzip(&bytes);
-    let length = format!(
-        "Content-Encoding: gzip\r\nContent-Length: {}\r\n",
-        bytes.len()
-    );
+    let length = format!("Content-Length: {}\r\n", bytes.len());
     write!(writer, "HTTP/1.1 200 OK\r\n{common}{length}\r\n")?;
     let body = if head_only { &[][..] } else { &bytes };
-    writer.write_all(body)
+    writer.write_all(body)?;
+    Ok(("200 OK", body.len() as u64))
 }
 
 /// The file or a range of it.
@@ -327,7 +388,7 @@ fn send(
     common: &str,
     (size, range): (u64, Option<(u64, u64)>),
     head_only: bool,
-) -> io::Result<()> {
+) -> Sent {
     let (status, from, count) = match range {
         Some((from, count)) => ("206 Partial Content", from, count),
         None => ("200 OK", 0, size),
@@ -339,12 +400,12 @@ fn send(
     }
     write!(writer, "HTTP/1.1 {status}\r\n{common}{length}\r\n")?;
     if head_only {
-        return Ok(());
+        return Ok((status, 0));
     }
     file.seek(SeekFrom::Start(from))?;
     let copied = io::copy(&mut file.take(count), writer)?;
     match copied == count {
-        true => Ok(()),
+        true => Ok((status, count)),
         // It became shorter: only the end of the connection can say so.
         false => Err(io::ErrorKind::UnexpectedEof.into()),
     }

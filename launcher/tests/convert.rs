@@ -2,7 +2,7 @@
 //! contents: nothing is run.
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -38,20 +38,28 @@ impl Folder {
     }
 
     fn convert(&self, image: &str, more: &[&str]) -> Output {
+        self.command(image, more).output().expect("launcher")
+    }
+
+    fn command(&self, image: &str, more: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_launcher"));
         command
             .current_dir(&self.0)
             .args(["convert", "--quiet", "--kit", "kit", "--free", "1"]);
+        if !more.contains(&"--page") {
+            command.arg("--no-page");
+        }
+        command.args([image, "out"]).args(more);
         command
-            .args([image, "out"])
-            .args(more)
-            .output()
-            .expect("launcher")
     }
 
     fn refused(&self, image: &str, expected: &str) {
+        self.refused_with(image, &["--max-size", "1"], expected);
+    }
+
+    fn refused_with(&self, image: &str, more: &[&str], expected: &str) {
         let before = self.names();
-        let output = self.convert(image, &["--max-size", "1"]);
+        let output = self.convert(image, more);
         let text = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{text}");
         assert!(
@@ -189,6 +197,127 @@ fn a_layout_becomes_a_folder() {
     folder.refused("image", "there already");
 }
 
+/// Every option shows in machine.json, in the emulator's options or in the files.
+#[test]
+fn options_of_the_machine() {
+    let folder = Folder::new("options");
+    fs::create_dir_all(folder.path("root/etc")).expect("a folder");
+    fs::write(folder.path("mine"), "a kernel of mine").expect("a file");
+    let page = folder.path("page");
+    fs::create_dir_all(page.join("emulator/web")).expect("a folder");
+    fs::create_dir_all(page.join("types")).expect("a folder");
+    for name in [
+        "index.html",
+        "worker.js",
+        "node.js",
+        "emulator/web/x.wasm.br",
+    ] {
+        fs::write(page.join(name), name).expect("a file");
+    }
+    let more = [
+        "--memory",
+        "1G",
+        "--cpus",
+        "3",
+        "--append",
+        "a.b=c",
+        "--kernel",
+        "mine",
+        "--title",
+        "A title",
+        "--entrypoint",
+        "/bin/x",
+        "--overlay",
+        "opfs:mine",
+        "--page",
+        "page",
+        "-w",
+        "/w",
+        "-v",
+        "mine:/m",
+        "--",
+        "y z",
+    ];
+    let output = folder.convert("root", &more);
+    assert!(output.status.success(), "{output:?}");
+    let machine = folder.machine();
+    for (key, expected) in [
+        ("memory", json!("1G")),
+        ("cpus", json!(3)),
+        ("append", json!("console=ttyS0 quiet a.b=c")),
+        ("title", json!("A title")),
+        ("overlay", json!("opfs:mine")),
+    ] {
+        assert_eq!(machine[key], expected, "{key}");
+    }
+    assert_eq!(machine["entrypoint"]["argv"], json!(["/bin/x", "y z"]));
+    assert_eq!(machine["entrypoint"]["cwd"], "/w");
+    let args: Vec<&str> = machine["args"]
+        .as_array()
+        .expect("args")
+        .iter()
+        .flat_map(Value::as_str)
+        .collect();
+    for pair in [
+        ["-m", "1G"],
+        ["-smp", "3"],
+        ["-append", "console=ttyS0 quiet a.b=c"],
+    ] {
+        assert!(args.windows(2).any(|two| two == pair), "{pair:?}: {args:?}");
+    }
+    let kernel = fs::read(folder.path("out/kernel")).expect("a kernel");
+    let mut plain = String::new();
+    flate2::read::GzDecoder::new(&kernel[..])
+        .read_to_string(&mut plain)
+        .expect("gzip");
+    assert_eq!(plain, "a kernel of mine");
+    assert!(folder.path("out/emulator/web/x.wasm.br").exists());
+    assert!(!folder.path("out/node.js").exists() && !folder.path("out/types").exists());
+    fs::remove_dir_all(folder.path("out")).expect("gone");
+    for (wrong, expected) in [
+        (["--overlay", "opfs:../x"], "letters, digits"),
+        (["--overlay", "file"], "letters, digits"),
+        (["--page", "root"], "index.html"),
+        (["-v", "mine:relative"], "HOST:/GUEST"),
+        (["-v", "nothing:/x"], "nothing"),
+        (["-v", "mine:/../x"], "leaves the root"),
+        (["-e", "=x"], "KEY=VALUE"),
+        (["--kernel", "nothing"], "nothing"),
+        (["--arch", "vax"], "vax"),
+    ] {
+        folder.refused_with(
+            "root",
+            &[&wrong[..], &["--max-size", "1"]].concat(),
+            expected,
+        );
+    }
+}
+
+/// Ctrl-C, and what a service manager sends: in the midst of an image that does not end.
+#[test]
+fn a_cancelled_convert_leaves_nothing() {
+    for signal in ["INT", "TERM", "HUP"] {
+        let folder = Folder::new(&format!("cancelled-{signal}"));
+        let fifo = folder.path("image.tar");
+        let made = Command::new("mkfifo").arg(&fifo).status().expect("mkfifo");
+        assert!(made.success());
+        let mut child = folder.command("image.tar", &[]).spawn().expect("launcher");
+        // It opens the other end when it is at work, and reads for ever.
+        let mut image = fs::File::options().write(true).open(&fifo).expect("a pipe");
+        image.write_all(&[0x1f, 0x8b]).expect("read");
+        while folder.names().len() < 2 {
+            std::thread::yield_now();
+        }
+        let kill = Command::new("sh")
+            .args(["-c", &format!("kill -s {signal} {}", child.id())])
+            .status();
+        assert!(kill.expect("kill").success());
+        let status = child.wait().expect("it ends");
+        assert_eq!(status.code(), Some(130), "{signal}");
+        assert_eq!(folder.names(), ["image.tar"], "{signal}");
+    }
+}
+
 #[test]
 fn archives_of_all_kinds() {
     for (number, pack) in [|b: &[u8]| b.to_vec(), gzip].into_iter().enumerate() {
@@ -271,6 +400,20 @@ fn hostile_archives_are_refused() {
     fs::write(folder.path("image.tar"), &good[..2048]).expect("a file");
     folder.refused("image.tar", "image.tar");
     fs::write(folder.path("image.tar"), gzip(&good).split_at(30).0).expect("a file");
+    folder.refused("image.tar", "image.tar");
+    let mut packed = zstd::bulk::compress(&good, 3).expect("zstd");
+    let middle = packed.len() / 2;
+    fs::write(folder.path("image.tar"), &packed[..middle]).expect("a file");
+    folder.refused("image.tar", "image.tar");
+    packed[4..8].fill(0xff);
+    fs::write(folder.path("image.tar"), &packed).expect("a file");
+    folder.refused("image.tar", "image.tar");
+    let mut packed = gzip(&good);
+    let last = packed.len() - 5;
+    packed[last] ^= 1;
+    fs::write(folder.path("image.tar"), &packed).expect("a file");
+    folder.refused("image.tar", "image.tar");
+    fs::write(folder.path("image.tar"), gzip(&vec![0; 64 << 20])).expect("a file");
     folder.refused("image.tar", "image.tar");
     fs::write(folder.path("image.tar"), [9; 5000]).expect("a file");
     folder.refused("image.tar", "damaged");

@@ -21,6 +21,13 @@ impl Server {
         fs::write(folder.join("secret"), "secret").expect("a file");
         fs::write(root.join("index.html"), "<p>page").expect("a file");
         fs::write(root.join("sub/x y.wasm"), vec![0; 10_000]).expect("a file");
+        for (end, text) in [
+            ("", "plain"),
+            (".gz", "packed by gzip"),
+            (".br", "packed by brotli"),
+        ] {
+            fs::write(root.join(format!("p.js{end}")), text).expect("a file");
+        }
         fs::write(root.join("disk.000"), "0123456789").expect("a file");
         fs::write(root.join(".hidden"), "secret").expect("a file");
         std::os::unix::fs::symlink("../secret", root.join("link")).expect("a link");
@@ -103,6 +110,21 @@ fn files_with_their_headers() {
         "Vary: Accept-Encoding",
     ];
     server.check("/sub/x%20y.wasm", "Accept-Encoding: br, gzip\r\n", &packed);
+    // One that is packed already is taken, the best that the client knows.
+    for (accepted, expected) in [
+        ("gzip, deflate, br", "packed by brotli"),
+        ("br;q=0, gzip", "packed by gzip"),
+        ("deflate", "plain"),
+    ] {
+        let header = format!("Accept-Encoding: {accepted}\r\nRange: bytes=0-1\r\n");
+        let (code, name) = match expected {
+            "plain" => ("206", "Vary"),
+            _ => ("200", "Content-Encoding"),
+        };
+        let expected = &expected[..if code == "206" { 2 } else { expected.len() }];
+        let body = format!("\r\n\r\n{expected}");
+        server.check("/p.js", &header, &[code, name, "text/javascript", &body]);
+    }
     let answer = server.get("/disk.000", "");
     let tag = answer
         .lines()

@@ -99,9 +99,12 @@ function ofDocument(
     const files: Record<string, Source> = { ...options.files };
     const { disk, ...others } = document.files ?? {};
     for (const file of Object.values(others)) files[file] = new URL(file, base);
-    const args = document.args.map((word) =>
-        disk ? word.replace(`file=${disk},`, `file=${new URL(disk, base).href},`) : word,
-    );
+    const overlay = document.overlay ?? 'memory';
+    const args = document.args.map((word) => {
+        if (!disk || !word.startsWith(`file=${disk},`)) return word;
+        const far = word.replace(disk, new URL(disk, base).href.replaceAll(',', ',,'));
+        return overlay === 'memory' ? far : far.replace('snapshot=on', `overlay=${overlay}`);
+    });
     return { args: [...args, ...(options.args ?? [])], files };
 }
 

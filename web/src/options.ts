@@ -147,6 +147,8 @@ export interface MachineDocument {
     cpus?: number;
     args: string[];
     files?: Record<string, string>;
+    /** Where a page keeps what the guest writes: 'memory', or 'opfs:' and a name. */
+    overlay?: string;
 }
 
 /** Checks a document that came from outside. */
@@ -158,6 +160,10 @@ export function checkDocument(value: unknown, name: string): MachineDocument {
     }
     if (!Array.isArray(document.args) || !document.args.every(isText)) {
         throw new Error(`${name} has no list 'args' of words`);
+    }
+    const overlay = document.overlay ?? 'memory';
+    if (overlay !== 'memory' && !/^opfs:[\w-][\w.-]*$/.test(overlay)) {
+        throw new Error(`${name} has an 'overlay' that is neither memory nor opfs:NAME`);
     }
     return document as MachineDocument;
 }

@@ -56,6 +56,7 @@ fn run() -> Result<i32, String> {
     let _ = sys::set_hostname(hostname);
     let _ = sys::loopback_up();
     write_hosts(hostname);
+    mount_shares();
     let mut program = Program::parse(&config)?;
     program.env.push(("HOSTNAME".into(), hostname.into()));
     let agent = Agent::start(hostname, program.env.clone());
@@ -131,6 +132,24 @@ fn enter_root(disk: &str, filesystem: &str) -> Result<(), String> {
         let _ = std::os::unix::fs::symlink(target, link);
     }
     Ok(())
+}
+
+/// The machine's shares, by their mount tags: `/mnt/TAG`. One that does not come is told of.
+fn mount_shares() {
+    let devices = fs::read_dir("/sys/bus/virtio/drivers/9pnet_virtio");
+    for device in devices.into_iter().flatten().flatten() {
+        let Ok(tag) = fs::read_to_string(device.path().join("mount_tag")) else {
+            continue;
+        };
+        let tag = tag.trim_end_matches(['\0', '\n']);
+        if tag.is_empty() || tag.starts_with('.') || tag.contains('/') {
+            continue;
+        }
+        let options = "trans=virtio,version=9p2000.L,msize=262144";
+        if let Err(reason) = mount(tag, &format!("/mnt/{tag}"), "9p", 0, options) {
+            eprintln!("tinamou: {reason}");
+        }
+    }
 }
 
 /// What container engines write, too.
