@@ -120,10 +120,12 @@ async function test(storage, random) {
     await storage.says("sha256sum '/strange %41/näme #1?'", sum);
     await storage.says('touch /x', 'Read-only file system');
     await storage.says('echo on the disk >/d/kept; echo in the share >/s/kept; chmod 640 /s/kept; sync', '');
-    await storage.refused(storage.drive(), "cannot open 'opfs:changes.qcow2': another page has it open");
-    await storage.refused(
-        ['-fsdev', 'opfs,id=s,path=shared', '-device', 'virtio-9p-device,fsdev=s,mount_tag=s'],
-        "cannot share the folder 'opfs:shared': another page has it open");
+    await Promise.all([
+        storage.refused(storage.drive(), "cannot open 'opfs:changes.qcow2': another page has it open"),
+        storage.refused(
+            ['-fsdev', 'opfs,id=s,path=shared', '-device', 'virtio-9p-device,fsdev=s,mount_tag=s'],
+            "cannot share the folder 'opfs:shared': another page has it open"),
+    ]);
     await storage.guest.reload();
     await storage.ready();
     await storage.says('cat /d/kept /s/kept', 'on the disk\r\nin the share');

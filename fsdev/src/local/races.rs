@@ -1,5 +1,5 @@
-//! Others on the host rename and swap files, folders and symbolic links in a share while clients use
-//! it: nothing outside of the shared folder is read or changed.
+//! Others on the host rename and swap files, folders and symbolic links in a share while clients
+//! use it: nothing outside of the shared folder is read or changed.
 //!
 //! Beside the share there is a folder with the same names in it, which has to stay as it is. What
 //! swaps puts links to it where folders, files, and the folders of metadata were. `FUZZ_RUNS`
@@ -117,8 +117,8 @@ fn state(top: &Path) -> BTreeMap<PathBuf, (Vec<u64>, Vec<u8>)> {
 }
 
 /// One change by others: something makes room for a link to its like outside, or for something
-/// else of the share, and comes back. Whatever of it cannot be is left out, since clients change the
-/// share too. This does not follow the links either.
+/// else of the share, and comes back. Whatever of it cannot be is left out, since clients change
+/// the share too. This does not follow the links either.
 fn swap(top: &Path, share: &HostDir, random: &mut Random) -> Result<(), Errno> {
     let outside = top.join("outside");
     let mut below = PathBuf::new();

@@ -1,6 +1,6 @@
 //! What each driver of `-device` can be told, for `-device DRIVER,help`. A driver that takes a
-//! property which is not in its table is stopped by an assertion in `drivers.rs`; a test finds properties
-//! that are not named there.
+//! property which is not in its table is stopped by an assertion in `drivers.rs`; a test finds
+//! properties that are not named there.
 
 use std::fmt::Write;
 
