@@ -29,7 +29,7 @@ function tinamouOpfsHelper() {
     // When a page is reloaded, its old helper has its files for some time yet: Chromium ends a thread
     // that waits after 2 seconds. So long after its own start a helper asks again for what is in use.
     const PREDECESSOR_MS = 6000;
-    const ESCAPE = '\uf8ff'; // before the digits of names that are no UTF-8
+    const ESCAPE = '\uf8ff'; // before the digits of names that are no UTF-8, or that OPFS refuses
 
     class Failure extends Error {
         constructor(number) {
@@ -68,7 +68,7 @@ function tinamouOpfsHelper() {
     const to_name = (raw) => {
         try {
             const name = decoder.decode(raw);
-            if (!name.startsWith(ESCAPE)) return name;
+            if (!name.startsWith(ESCAPE) && !name.includes('\\')) return name;
         } catch { /* it is no UTF-8 */ }
         return ESCAPE + hex(raw);
     };
