@@ -31,7 +31,8 @@ pub fn check_overlay(overlay: &str) -> Result<(), String> {
     {
         true => Ok(()),
         false => Err(format!(
-            "--overlay {overlay}: it is {IN_MEMORY}, or opfs: and a name of letters, digits, '.', '_' and '-'"
+            "--overlay {overlay}: it is {IN_MEMORY}, or opfs: and a name of letters, digits, \
+             '.', '_' and '-'"
         )),
     }
 }

@@ -1,5 +1,5 @@
-//! The page that `launcher convert` puts beside a machine: what `npm run build` made of `web/`, without
-//! the parts for Node.
+//! The page that `launcher convert` puts beside a machine: what `npm run build` made of `web/`,
+//! without the parts for Node.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,8 @@ pub fn find(named: Option<&Path>) -> Result<PathBuf, String> {
     }
     let found = usual.into_iter().find(|page| lack(page).is_none());
     found.ok_or_else(|| {
-        "the page is not there: npm run build in web/ makes it, --page names it, --no-page goes without"
+        "the page is not there: npm run build in web/ makes it, --page names it, \
+         --no-page goes without"
             .into()
     })
 }

@@ -74,8 +74,8 @@ pub fn run(options: &Options) -> Result<u8, String> {
     exit_code(&bytes, status)
 }
 
-/// Input that is not typed waits until the guest's agent is there: what comes while a guest starts is
-/// lost when its kernel sets up the serial line.
+/// Input that is not typed waits until the guest's agent is there: what comes while a guest starts
+/// is lost when its kernel sets up the serial line.
 fn run_to_end(command: &mut Command, port: &Path) -> io::Result<ExitStatus> {
     if io::stdin().is_terminal() {
         return command.status();

@@ -271,7 +271,7 @@ struct Found {
 /// The file that answers: one that is packed already if there is such a one, or the file itself, to
 /// be packed now if it is small.
 fn choose(root: &Path, path: &Path, accepted: &str, packs: bool) -> io::Result<Found> {
-    let of = |path: &Path, encoding| -> io::Result<Found> {
+    let of = |path: &Path, encoding: &'static str| -> io::Result<Found> {
         let file = File::open(path)?;
         let meta = file.metadata()?;
         let since = meta.modified()?.duration_since(UNIX_EPOCH);
@@ -347,7 +347,8 @@ fn answer(root: &Path, writer: &mut impl Write, request: &Request) -> Sent {
     };
     let (size, tag) = (found.size, &found.tag);
     let common = format!(
-        "{HEADERS}{vary}{encoding}Content-Type: {kind}\r\nETag: {tag}\r\nConnection: {connection}\r\n"
+        "{HEADERS}{vary}{encoding}Content-Type: {kind}\r\nETag: {tag}\r\n\
+         Connection: {connection}\r\n"
     );
     let known = request.header("if-none-match");
     if known.is_some_and(|tags| tags.contains(tag) || tags == "*") {

@@ -197,12 +197,8 @@ fn a_layout_becomes_a_folder() {
     folder.refused("image", "there already");
 }
 
-/// Every option shows in machine.json, in the emulator's options or in the files.
-#[test]
-fn options_of_the_machine() {
-    let folder = Folder::new("options");
-    fs::create_dir_all(folder.path("root/etc")).expect("a folder");
-    fs::write(folder.path("mine"), "a kernel of mine").expect("a file");
+/// What is looked for in a page, and what is left out.
+fn make_page(folder: &Folder) {
     let page = folder.path("page");
     fs::create_dir_all(page.join("emulator/web")).expect("a folder");
     fs::create_dir_all(page.join("types")).expect("a folder");
@@ -214,6 +210,15 @@ fn options_of_the_machine() {
     ] {
         fs::write(page.join(name), name).expect("a file");
     }
+}
+
+/// Every option shows in machine.json, in the emulator's options or in the files.
+#[test]
+fn options_of_the_machine() {
+    let folder = Folder::new("options");
+    fs::create_dir_all(folder.path("root/etc")).expect("a folder");
+    fs::write(folder.path("mine"), "a kernel of mine").expect("a file");
+    make_page(&folder);
     let more = [
         "--memory",
         "1G",
@@ -273,7 +278,13 @@ fn options_of_the_machine() {
     assert_eq!(plain, "a kernel of mine");
     assert!(folder.path("out/emulator/web/x.wasm.br").exists());
     assert!(!folder.path("out/node.js").exists() && !folder.path("out/types").exists());
-    fs::remove_dir_all(folder.path("out")).expect("gone");
+}
+
+#[test]
+fn wrong_options_are_refused() {
+    let folder = Folder::new("wrong-options");
+    fs::create_dir_all(folder.path("root/etc")).expect("a folder");
+    fs::write(folder.path("mine"), "a file of mine").expect("a file");
     for (wrong, expected) in [
         (["--overlay", "opfs:../x"], "letters, digits"),
         (["--overlay", "file"], "letters, digits"),

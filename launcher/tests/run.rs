@@ -13,7 +13,8 @@ impl Folder {
         let folder = std::env::temp_dir().join(format!("run-{name}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(folder.join("out")).expect("a folder");
-        let machine = r#"{ "version": 1, "arch": "riscv64", "args": ["-M", "virt"] }"#;
+        let machine = r#"{ "version": 1, "arch": "riscv64", "args": ["-M", "virt",
+            "-drive", "file=disk,format=chunked,snapshot=on,if=virtio"] }"#;
         fs::write(folder.join("out/machine.json"), machine).expect("a file");
         let emulator = folder.join("emulator");
         fs::write(&emulator, format!("#!/bin/sh\n{script}\n")).expect("a file");
@@ -24,7 +25,8 @@ impl Folder {
     fn run(&self) -> Output {
         Command::new(env!("CARGO_BIN_EXE_launcher"))
             .current_dir(&self.0)
-            .args(["run", "--emulator", "emulator", "out", "--", "-s"])
+            .args(["run", "--emulator", "emulator", "--overlay", "kept,a"])
+            .args(["out", "--", "-s"])
             .output()
             .expect("launcher")
     }
@@ -52,10 +54,9 @@ fn the_exit_code_is_the_guests() {
     let output = folder.run();
     assert_eq!(output.status.code(), Some(42), "{output:?}");
     let text = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        text.contains("/out\n-M virt -display none -serial stdio"),
-        "{text}"
-    );
+    assert!(text.contains("/out\n-M virt -drive file=disk,"), "{text}");
+    assert!(text.contains("/kept,,a,if=virtio -display"), "{text}");
+    assert!(text.contains("format=chunked,overlay=/"), "{text}");
     assert!(text.contains("name=org.tinamou.agent.0 -s"), "{text}");
 }
 
