@@ -7,8 +7,11 @@ use harness::{Outcome, check};
 
 pub const TESTS: &[Test] = &[("compare", compare)];
 
-/// What the guest is asked, and what of its answer must be the same.
-const VIEWS: &[(&str, fn(&str) -> BTreeSet<String>)] = &[
+/// What of an answer must be the same.
+type View = fn(&str) -> BTreeSet<String>;
+
+/// What the guest is asked.
+const VIEWS: &[(&str, View)] = &[
     ("cat /proc/iomem", iomem),
     ("cat /proc/interrupts", interrupt_names),
     ("cat /proc/cpuinfo", cpuinfo),

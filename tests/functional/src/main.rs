@@ -2,9 +2,9 @@
 //!
 //! `functional --emulator 'CMD ...' --guest DIR [--oracle 'CMD ...'] [--slow FACTOR] [--jobs N]
 //! [--cuts N] [--without PART ...] [NAME ...]` runs the tests of `boots.rs`, `compare.rs`,
-//! `files.rs`, `jit.rs`, `power.rs` (with N cuts each) and `bad_input.rs` (those whose names contain
-//! one of NAME; only the one test if NAME is the whole of its name; none whose name contains PART),
-//! prints a line for each and `N passed, N failed` at the end.
+//! `files.rs`, `jit.rs`, `power.rs` (with N cuts each) and `bad_input.rs` (those whose names
+//! contain one of NAME; only the one test if NAME is the whole of its name; none whose name
+//! contains PART), prints a line for each and `N passed, N failed` at the end.
 
 mod bad_input;
 mod boots;
