@@ -238,3 +238,10 @@ END
 }
 
 bwrap_command() { command -v bwrap || die "bwrap is not there"; }
+
+# together < COMMANDS: runs the lines, so many at a time as there are processors; their output goes to
+# stderr. Prints `PASSED FAILED`.
+together() {
+    xargs -d '\n' -n 1 -P "$(nproc)" bash -c 'eval "$0" >&2 && echo passed || echo failed' |
+        awk '{ count[$1]++ } END { print count["passed"] + 0, count["failed"] + 0 }'
+}
